@@ -8,18 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import devices
-from pipeline.config import RunConfig, config_from_dict, load_config, load_sweep
+from pipeline import commands, devices
 from pipeline.errors import PipelineError
 from pipeline.parallel import keep_freed_memory
-from pipeline.progress import SilentProgress, TqdmProgress
-from pipeline.run import STAGES, execute, train
+from pipeline.run import STAGES
 from pipeline.store.remote import is_url
-from pipeline.store.run_directory import RunDirectory
 
 RUN = "a run directory, or the URL of one in a store, such as s3://BUCKET/PREFIX"
 
@@ -29,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     options = _parser().parse_args(arguments)
     try:
-        if devices.is_under_torchrun() and options.command is not _run:
+        if devices.is_under_torchrun() and options.command is not commands.run:
             raise PipelineError("torchrun is for the command run only: give python -m pipeline")
         code: int = options.command(options)
     except PipelineError as error:
@@ -44,287 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(options: argparse.Namespace) -> int:
-    runs = {
-        _inside(options.out, name): _with_options(config, options)
-        for name, config in load_sweep(options.config).items()
-    }
-    if not options.anyway and not devices.is_under_torchrun():
-        from pipeline.estimate.room import require_room
-
-        until = "activations" if options.sweep else options.until
-        require_room(runs, until=until, redo=options.redo)
-    for out, config in runs.items():
-        if out != options.out and devices.is_first():
-            print(f"{out}:")
-        _run_one(config, out, options)
-    return 0
-
-
-def _with_options(config: RunConfig, options: argparse.Namespace) -> RunConfig:
-    if options.corpus is not None:
-        config = config.with_corpus(options.corpus)
-    if options.online:
-        config = replace(config, machine=replace(config.machine, online=True))
-    return config
-
-
-def _run_one(config: RunConfig, out: Path | str, options: argparse.Namespace) -> None:
-    until = "activations" if options.sweep else options.until
-    if devices.is_under_torchrun():
-        directory = _train(config, out, options)
-    else:
-        directory = execute(config, out, progress=TqdmProgress(), until=until, redo=options.redo)
-    if options.sweep:
-        from pipeline.stages.sweep import lines, sweep
-
-        print("\n".join(lines(sweep(config, directory, progress=TqdmProgress()))))
-        return
-    if devices.is_first():
-        for stage, entry in directory.manifest()["stages"].items():
-            print(f"{stage:12} {entry['seconds']:8.1f} s  {len(entry['files'])} files")
-
-
-def _train(config: RunConfig, out: Path | str, options: argparse.Namespace) -> RunDirectory:
-    if options.sweep or options.redo or options.until != "sae":
-        raise PipelineError(
-            "torchrun trains the SAEs of a run and nothing else: give --until sae, and neither "
-            "--sweep nor --redo (which python -m pipeline run has, with --until activations)"
-        )
-    progress = TqdmProgress() if devices.is_first() else SilentProgress()
-    return train(config, out, progress=progress)
-
-
-def _adopt(options: argparse.Namespace) -> int:
-    sae = {"checkpoint": _place(options.checkpoint), "checkpoint_hook": options.hook}
-    subject = {"model": _place(options.subject), "hookpoints": [options.hookpoint]}
-    given: dict[str, dict[str, Any]] = {"subject": subject, "sae": sae}
-    if options.config is None:
-        config = config_from_dict(given)
-    else:
-        config = load_config(options.config, given)
-    if options.corpus is not None:
-        config = config.with_corpus(options.corpus)
-    directory = execute(config, options.out, progress=TqdmProgress(), until=options.until)
-    for name in directory.sae_names() if directory.is_done("sae") else ():
-        print(f"{directory}: adopted as {name}")
-    return 0
-
-
 def _run_at(text: str) -> Path | str:
     """Where a run is: a folder, or the URL of a store as it is."""
     return text if is_url(text) else Path(text)
-
-
-def _inside(place: Path | str, name: str) -> Path | str:
-    """A folder in a folder or a store; the place itself without a name."""
-    if isinstance(place, Path):
-        return place / name
-    return f"{place.rstrip('/')}/{name}" if name else place
-
-
-def _place(name: str) -> str:
-    """A folder of this machine as an absolute path; a name on the model hub as it is."""
-    folder = Path(name).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else name
-
-
-def _recovery(options: argparse.Namespace) -> int:
-    from pipeline.recovery.report import print_report, write_json
-    from pipeline.recovery.table import recover
-
-    result = recover(
-        options.dir,
-        control=options.control,
-        probe=options.probe,
-        progress=TqdmProgress(),
-        device=options.device,
-    )
-    print_report(result)
-    if options.benchmark:
-        _benchmark(options.dir, options.device)
-    if options.json is not None:
-        write_json(result, options.json)
-    return 0
-
-
-def _benchmark(directory: Path | str, device: str | None) -> None:
-    from pipeline.recovery.benchmark import benchmark
-    from pipeline.recovery.benchmark_report import benchmark_lines
-
-    print()
-    for line in benchmark_lines(benchmark(directory, progress=TqdmProgress(), device=device)):
-        print(line)
-
-
-def _verify(options: argparse.Namespace) -> int:
-    from pipeline.verify import verify
-
-    problems = verify(
-        options.dir,
-        progress=TqdmProgress(),
-        sample=options.sample,
-        corpus=options.corpus,
-        device=options.device,
-    )
-    for problem in problems:
-        print(problem)
-    print(f"{len(problems)} problems" if problems else "no problems", file=sys.stderr)
-    return 1 if problems else 0
-
-
-def _quality(options: argparse.Namespace) -> int:
-    from pipeline.stages.quality import lines, quality
-
-    records = quality(
-        RunDirectory(options.dir),
-        progress=TqdmProgress(),
-        tracks=options.tracks,
-        device=options.device,
-    )
-    print("\n".join(lines(records)))
-    return 0
-
-
-def _convert(options: argparse.Namespace) -> int:
-    from pipeline.subjects.convert import convert
-
-    model = Path(options.model).expanduser()
-    convert(str(model.resolve()) if model.is_dir() else options.model, options.out, options.to)
-    print(f"{options.out}: written in the layout of {options.to}")
-    return 0
-
-
-def _paper(options: argparse.Namespace) -> int:
-    from pipeline.paper.build import build
-
-    page = build(
-        options.runs,
-        options.out,
-        probe=options.probe,
-        permutations=options.permutations,
-        progress=TqdmProgress(),
-    )
-    print(page)
-    return 0
-
-
-def _estimate(options: argparse.Namespace) -> int:
-    from pipeline.estimate.machine import machine_of
-    from pipeline.estimate.stages import assumption, fault_of, lines, stage_costs
-    from pipeline.store.run_directory import opened
-
-    faults = []
-    for name, config in load_sweep(options.config).items():
-        config = config if options.corpus is None else config.with_corpus(options.corpus)
-        machine = machine_of(
-            config.machine,
-            opened(options.out).path,
-            tflops=options.tflops,
-            memory_gb=options.device_memory,
-        )
-        costs = stage_costs(config, machine, tracks=options.tracks)
-        if name:
-            print(f"{name}:")
-        print("\n".join([*lines(costs, machine, price=options.price), assumption(config)]))
-        faults += [fault for fault in [fault_of(costs, machine)] if fault]
-    if faults:
-        raise PipelineError(faults[0])
-    return 0
-
-
-def _steer(options: argparse.Namespace) -> int:
-    from pipeline.steering.settings import EvaluationConfig, SteeringConfig
-
-    for name in () if options.evaluate else ("sae", "rows", "random_directions"):
-        if getattr(options, name) is not None:
-            raise PipelineError(f"--{name.replace('_', '-')} needs --evaluate")
-    named = (
-        "features", "prompt", "seconds", "takes", "halves", "seed", "when", "beta_quantile",
-        "method", "pairs", "rows", "random_directions",
-    )  # fmt: skip
-    chosen = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
-    lists = {
-        "alpha": "alphas", "intervention": "interventions", "schedule": "schedule", "sae": "saes",
-    }  # fmt: skip
-    for option, name in lists.items():
-        if getattr(options, option):
-            chosen[name] = tuple(getattr(options, option))
-    directory, progress = RunDirectory(options.dir), TqdmProgress()
-    if options.evaluate:
-        from pipeline.stages.steering_evaluation import evaluate
-        from pipeline.steering.table import lines
-
-        evaluate(EvaluationConfig(**chosen), directory, progress=progress, device=options.device)
-        print("\n".join(lines(directory)))
-        return 0
-    from pipeline.stages.steering import steer
-
-    steer(SteeringConfig(**chosen), directory, progress=progress, device=options.device)
-    print(f"{directory}/steering: clips with and without steering")
-    return 0
-
-
-def _find(options: argparse.Namespace) -> int:
-    from pipeline.clap import backends
-    from pipeline.recovery import queries
-    from pipeline.scorers.meaning import embedded, found, meanings
-    from pipeline.store.run_directory import RunDirectory
-
-    directory = RunDirectory(options.dir)
-    config = config_from_dict(directory.description("config")["config"])
-    if options.clap:
-        config = replace(config, clap=replace(config.clap, model=options.clap))
-    model = backends.load(config.clap)
-    query = None if options.planted else embedded(options.query, model)
-    all_ = meanings(config, directory, progress=TqdmProgress())
-    if query is None:
-        print("\n".join(queries.lines(queries.queries(directory, all_, model), all_)))
-        return 0
-    print(f"{'feature':<24} {'nearest label':<32} by label by sound")
-    for one in found(all_, query, by=options.by, most=options.top):
-        label = f"{one.label} ({one.method})" if one.label else "none"
-        print(f"{one.feature:<24} {label:<32} {one.label_cosine:>8.3f} {one.sound_cosine:>8.3f}")
-    return 0
-
-
-def _listen(options: argparse.Namespace) -> int:
-    from pipeline.devices import on_device
-    from pipeline.store.run_directory import RunDirectory
-    from pipeline.viewing.listening import listen
-
-    directory, progress = RunDirectory(options.dir), TqdmProgress()
-    config = config_from_dict(directory.description("config")["config"])
-    if options.subject:
-        config = replace(config, subject=replace(config.subject, model=_place(options.subject)))
-    config = on_device(config, options.device, progress)
-    heard = listen(config, directory, options.sound, progress=progress)
-    print(f"{heard.firing} kept features fire in {heard.seconds:.1f} s; the strongest:")
-    print(f"{'feature':<24} of its maximum  peak at  fires  when")
-    for one in heard.features[: options.top]:
-        when = ", ".join(f"{start:.2f}–{end:.2f}" for start, end in one.spans[:6])
-        more = f" and {len(one.spans) - 6} more" if len(one.spans) > 6 else ""
-        print(
-            f"{one.feature:<24} {one.relative:>13.0%}  {one.peak_seconds:>5.2f} s  "
-            f"{one.share:>5.0%}  {when} s{more}"
-        )
-    return 0
-
-
-def _bundle(options: argparse.Namespace) -> int:
-    from pipeline.files.text import lines_of, read_text
-    from pipeline.store.run_directory import RunDirectory
-    from pipeline.viewing.bundle import bundle
-
-    directory = RunDirectory(options.dir)
-    config = config_from_dict(directory.description("config")["config"])
-    named = [*options.feature]
-    if options.features is not None:
-        named += [line.strip() for line in lines_of(read_text(options.features)) if line.strip()]
-    progress = TqdmProgress()
-    page = bundle(config, directory, named, options.out, title=options.title, progress=progress)
-    print(page)
-    return 0
 
 
 def _point(text: str) -> tuple[float, float]:
@@ -341,8 +59,8 @@ def _count(text: str) -> int:
     return number
 
 
-def _add_adopt(commands: Any) -> None:
-    adopted = commands.add_parser(
+def _add_adopt(parsers: Any) -> None:
+    adopted = parsers.add_parser(
         "adopt",
         help="a run with an SAE that SAELens, sparsify or dictionary_learning trained and saved",
     )
@@ -369,11 +87,11 @@ def _add_adopt(commands: Any) -> None:
         "--until", choices=STAGES, metavar="STAGE",
         help=f"the last stage to run: {', '.join(STAGES)}",
     )  # fmt: skip
-    adopted.set_defaults(command=_adopt)
+    adopted.set_defaults(command=commands.adopt)
 
 
-def _add_estimate(commands: Any) -> None:
-    command = commands.add_parser(
+def _add_estimate(parsers: Any) -> None:
+    command = parsers.add_parser(
         "estimate", help="hours, bytes, memory and dollars of each stage, before anything starts"
     )
     command.add_argument("config", type=Path, metavar="CONFIG.toml")
@@ -395,11 +113,11 @@ def _add_estimate(commands: Any) -> None:
     command.add_argument(
         "--price", type=float, default=0.0, metavar="D", help="dollars per hour of the machine"
     )
-    command.set_defaults(command=_estimate)
+    command.set_defaults(command=commands.estimate)
 
 
-def _add_find(commands: Any) -> None:
-    command = commands.add_parser(
+def _add_find(parsers: Any) -> None:
+    command = parsers.add_parser(
         "find", help="find features by meaning: a query in words, compared by the run's CLAP"
     )
     command.add_argument("dir", type=_run_at, metavar="DIR", help=f"{RUN}, with labels")
@@ -416,11 +134,11 @@ def _add_find(commands: Any) -> None:
         help="query every planted concept that a kept feature detects: where does it come?",
     )  # fmt: skip
     command.add_argument("--clap", metavar="MODEL", help="another CLAP, or where it lies here")
-    command.set_defaults(command=_find)
+    command.set_defaults(command=commands.find)
 
 
-def _add_listen(commands: Any) -> None:
-    command = commands.add_parser(
+def _add_listen(parsers: Any) -> None:
+    command = parsers.add_parser(
         "listen", help="send a sound of your own through a run's SAEs: what fires, and when"
     )
     command.add_argument("dir", type=_run_at, metavar="DIR", help=f"{RUN}, with features")
@@ -430,11 +148,11 @@ def _add_listen(commands: Any) -> None:
     )
     command.add_argument("--subject", metavar="MODEL", help="where the run's subject lies here")
     _add_device(command)
-    command.set_defaults(command=_listen)
+    command.set_defaults(command=commands.listen)
 
 
-def _add_bundle(commands: Any) -> None:
-    command = commands.add_parser(
+def _add_bundle(parsers: Any) -> None:
+    command = parsers.add_parser(
         "bundle", help="chosen features as pages that open without a server, for a supplement"
     )
     command.add_argument("dir", type=_run_at, metavar="DIR", help=f"{RUN}, with labels")
@@ -447,7 +165,7 @@ def _add_bundle(commands: Any) -> None:
         "--feature", action="append", default=[], metavar="SAE/INDEX", help="repeatable"
     )
     command.add_argument("--title", default="", help="heading of the first page")
-    command.set_defaults(command=_bundle)
+    command.set_defaults(command=commands.bundle)
 
 
 def _positive(text: str) -> float:
@@ -467,9 +185,9 @@ def _add_device(command: argparse.ArgumentParser) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
-    commands = parser.add_subparsers(required=True)
+    parsers = parser.add_subparsers(required=True)
 
-    run = commands.add_parser("run", help="carry out a run, or continue one that was interrupted")
+    run = parsers.add_parser("run", help="carry out a run, or continue one that was interrupted")
     run.add_argument("config", type=Path, metavar="CONFIG.toml")
     run.add_argument("--out", type=_run_at, required=True, metavar="DIR", help=RUN)
     run.add_argument("--corpus", type=Path, metavar="DIR", help="overrides [corpus] path")
@@ -497,11 +215,11 @@ def _parser() -> argparse.ArgumentParser:
         "--anyway", action="store_true",
         help="start even if, by the estimate, memory or disk cannot hold the run",
     )  # fmt: skip
-    run.set_defaults(command=_run)
+    run.set_defaults(command=commands.run)
 
-    _add_adopt(commands)
+    _add_adopt(parsers)
 
-    measured = commands.add_parser(
+    measured = parsers.add_parser(
         "quality",
         help="how well the SAEs reconstruct validation tracks, and what the subject loses",
     )
@@ -511,9 +229,9 @@ def _parser() -> argparse.ArgumentParser:
         help="number of tracks on which the subject's loss is measured; 0 for none (default: 16)",
     )  # fmt: skip
     _add_device(measured)
-    measured.set_defaults(command=_quality)
+    measured.set_defaults(command=commands.quality)
 
-    recovery = commands.add_parser(
+    recovery = parsers.add_parser(
         "recovery", help="report which of the corpus's planted concepts the features recovered"
     )
     recovery.add_argument("dir", type=_run_at, metavar="DIR", help=RUN)
@@ -532,9 +250,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     recovery.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     _add_device(recovery)
-    recovery.set_defaults(command=_recovery)
+    recovery.set_defaults(command=commands.recovery)
 
-    check = commands.add_parser(
+    check = parsers.add_parser(
         "verify",
         help="check every hash, every hookpoint against its SAE, and a sample of activations",
     )
@@ -545,9 +263,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     check.add_argument("--corpus", type=Path, metavar="DIR", help="where the corpus is now")
     _add_device(check)
-    check.set_defaults(command=_verify)
+    check.set_defaults(command=commands.verify)
 
-    steering = commands.add_parser("steer", help="generate music with and without steered features")
+    steering = parsers.add_parser("steer", help="generate music with and without steered features")
     _add_device(steering)
     steering.add_argument("dir", type=_run_at, metavar="DIR", help=f"{RUN}, with exemplars")
     steering.add_argument(
@@ -604,14 +322,14 @@ def _parser() -> argparse.ArgumentParser:
         help="with --evaluate: random directions that every feature is compared with",
     )  # fmt: skip
     steering.add_argument("--seed", type=int, help="seed for the draw of features and the music")
-    steering.set_defaults(command=_steer)
+    steering.set_defaults(command=commands.steer)
 
-    _add_estimate(commands)
-    _add_find(commands)
-    _add_listen(commands)
-    _add_bundle(commands)
+    _add_estimate(parsers)
+    _add_find(parsers)
+    _add_listen(parsers)
+    _add_bundle(parsers)
 
-    paper = commands.add_parser(
+    paper = parsers.add_parser(
         "paper", help="the paper's tables, figures and layer probe, from one run or several"
     )
     paper.add_argument(
@@ -626,15 +344,15 @@ def _parser() -> argparse.ArgumentParser:
         "--permutations", type=_count, default=10, metavar="N",
         help="how often the probe is repeated with permuted layers (default: 10)",
     )  # fmt: skip
-    paper.set_defaults(command=_paper)
+    paper.set_defaults(command=commands.paper)
 
-    convert = commands.add_parser(
+    convert = parsers.add_parser(
         "convert", help="convert a subject's weights to the other library's layout"
     )
     convert.add_argument("model", metavar="SUBJECT", help="a folder, or a name on the model hub")
     convert.add_argument("out", type=Path, metavar="OUT", help="a new folder")
     convert.add_argument("--to", choices=("transformers", "audiocraft"), required=True)
-    convert.set_defaults(command=_convert)
+    convert.set_defaults(command=commands.convert)
     return parser
 
 
