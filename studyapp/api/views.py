@@ -23,7 +23,7 @@ from studyapp.api import selectors
 from studyapp.core import audit
 from studyapp.core.snapshot import snapshot
 from studyapp.exports import codebook
-from studyapp.exports.columns import File
+from studyapp.exports.files import File
 from studyapp.models import Study
 from studyapp.studies.services import blinding
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from studyapp.exports.columns import Column, File
+from studyapp.exports.files import Column, File
 
 CONVENTIONS = (
     "UTF-8, RFC 4180: comma, double quotes, CRLF. Times are UTC, ISO 8601. Numbers are unrounded. "

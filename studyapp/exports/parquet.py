@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studyapp.core.batches import batched
-from studyapp.exports.columns import File
+from studyapp.exports.files import File
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from studyapp.exports.columns import Column, File
+from studyapp.exports.files import Column, File
 
 TYPES = {"text": "Text", "integer": "Integer", "number": "Number", "boolean": "Boolean",
          "time": "DateTime"}  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from studyapp.exports.cells import pseudonym
-from studyapp.exports.columns import Column, File
+from studyapp.exports.files import Column, File
 from studyapp.models import ProblemReport
 from studyapp.models.steps import Step
 

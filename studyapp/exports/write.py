@@ -19,11 +19,20 @@ from typing import Any, TypeVar
 from django.utils import timezone
 
 from studyapp.core.snapshot import snapshot
-from studyapp.exports import codebook, columns, machines, parquet, psychds, reports, watching
+from studyapp.exports import (
+    codebook,
+    columns,
+    machines,
+    parquet,
+    participants,
+    psychds,
+    reports,
+    watching,
+)
 from studyapp.exports import flags as quality
 from studyapp.exports import selectors as rows
 from studyapp.exports.cells import cell
-from studyapp.exports.columns import File
+from studyapp.exports.files import File
 from studyapp.models import Participation, Study
 from studyapp.studies.services import design
 
@@ -142,7 +151,7 @@ def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any
     labels = columns.labels_file(rows.scorers(study))
     return {
         "responses": (columns.RESPONSES, lambda: rows.responses(study)),
-        "participants": (columns.participants_file(study), lambda: _flagged(study)),
+        "participants": (participants.participants_file(study), lambda: _flagged(study)),
         "trials": (columns.TRIALS, lambda: rows.trials(study)),
         "events": (columns.EVENTS, lambda: rows.events(study)),
         "problems": (reports.PROBLEMS, lambda: rows.problems(study)),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from studyapp.exports import codebook, columns, reports
+from studyapp.exports import codebook, columns, participants, reports
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "codebook.md"
 
@@ -10,7 +10,7 @@ DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "codebook.md"
 def test_the_document_is_made_from_the_columns() -> None:
     # After a change of the columns, write what `as_markdown` returns here into the document.
     files = [
-        columns.RESPONSES, columns.PARTICIPANTS, columns.TRIALS, columns.EVENTS,
+        columns.RESPONSES, participants.PARTICIPANTS, columns.TRIALS, columns.EVENTS,
         reports.PROBLEMS,
         columns.labels_file(["clap"]), columns.STIMULI,
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from studyapp.exports import columns, machines
+from studyapp.exports import machines, participants
 from studyapp.exports.machines import Watched, WatchedTrial, signs
 from studyapp.exports.write import tables
 from studyapp.models import Event, Study
@@ -115,7 +115,7 @@ def test_a_study_that_does_not_say_so_records_and_asks_nothing(client: Client) -
     passage(client, study)
     assert not Event.objects.filter(type__in=Event.WATCHED).exists()
     row = row_of(study)
-    assert [row[one.name] for one in columns.MACHINE_COLUMNS] == ["", "", *[None] * 8]
+    assert [row[one.name] for one in participants.MACHINE_COLUMNS] == ["", "", *[None] * 8]
     assert "machine_like" not in row["flags"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from studyapp.core.errors import ParticipationError
-from studyapp.exports.columns import STEP_COLUMNS
+from studyapp.exports.participants import STEP_COLUMNS
 from studyapp.models import Participation, StepRecord, Study
 from studyapp.models.steps import STEPS
 from studyapp.participation.selectors import participations as selectors

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from studyapp import texts
-from studyapp.exports import columns, selectors
+from studyapp.exports import participants, selectors
 from studyapp.models import Participation, Study
 from studyapp.models.steps import all_steps
 from studyapp.recruitment.services import configuration
@@ -42,10 +42,10 @@ def test_a_whole_passage_through_every_step(client: Client, study: Study) -> Non
 def test_what_was_met_is_exported(client: Client, study: Study) -> None:
     participation = passages.reach(client, study, "thanks")
     row = next(iter(selectors.participations(study)))
-    header, cells = columns.PARTICIPANTS.header(), columns.PARTICIPANTS.cells(row)
+    header, cells = participants.PARTICIPANTS.header(), participants.PARTICIPANTS.cells(row)
     said = dict(zip(header, cells, strict=True))
     assert {
-        name: said[name] for name in said if name in {one.name for one in columns.STEP_COLUMNS}
+        name: said[name] for name in said if name in {one.name for one in participants.STEP_COLUMNS}
     } == {
         "language": "en",
         "browser": "other",
