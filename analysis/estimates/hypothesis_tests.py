@@ -16,7 +16,13 @@ from analysis.arrays import Floats
 from analysis.estimates.clustering import BOTH, Linear
 from analysis.estimates.comparisons import INVERTED, mean_hybrid, reached_at
 from analysis.estimates.ends_of_scale import EXACT_ENDS, p_at_ends
-from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT, stream, student_p
+from analysis.estimates.intervals import (
+    LEVEL,
+    NO_SPREAD,
+    ONE_PARTICIPANT,
+    stream,
+    student_p,
+)
 from analysis.estimates.looks import sequential
 from analysis.estimates.method_pairs import Pair, paired
 from analysis.estimates.multiplicity import benjamini_hochberg, holm
@@ -148,6 +154,7 @@ def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
     """Two one-sided tests (Schuirmann 1987, J. Pharmacokinetics and Biopharmaceutics 15, 657–680).
 
     They invert `comparisons.mean_hybrid`: rejected at α if its interval of 1 − 2α is within ±bound.
+    Not made where one side's mean has no interval, as with equal ratings or with a single feature.
     """
     name = EQUIVALENCE_TEST
     label = f"difference in mean confidence is {bound:g} or more, either way (equivalence, TOST)"
@@ -155,6 +162,8 @@ def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
     if pair.standard_error(way) is None:
         return not_made(pair, name, label, pair.no_error(way))
     interval, value = mean_hybrid(pair, way), pair.linear(pair.values).value
+    if (found := interval(LEVEL)).low is None:
+        return not_made(pair, name, label, found.reason)
     p = max(_one_sided(interval, value, side * bound) for side in (-1, 1))
     note = f"the larger of two one-sided tests; {INVERTED}, by {way}"
     return made(pair, name, label, None, None, p, note=note)

@@ -8,7 +8,7 @@ from scipy import stats
 from analysis.estimates.clustering import PARTICIPANT
 from analysis.estimates.comparisons import mean_hybrid
 from analysis.estimates.hypothesis_tests import adjusted, hypothesis_tests_of
-from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT
+from analysis.estimates.intervals import NO_SPREAD, ONE_FEATURE, ONE_PARTICIPANT
 from analysis.estimates.method_pairs import Pair, pair_of
 from analysis.estimates.results import HypothesisTest
 from analysis.estimates.superiority import superiorities
@@ -74,6 +74,17 @@ def test_the_equivalence_test_is_newcombe_s_interval_of_the_difference_inverted(
         assert p == pytest.approx(float(stats.t.cdf((value - bound) / se, df)), abs=0.01)
     assert equivalence_p(both, value - 0.1) > 0.5
     assert equivalence_p(both, value) == pytest.approx(0.5)
+
+
+def test_equivalence_is_not_claimed_where_one_side_has_no_interval(tmp_path: Path) -> None:
+    varied = [("b", f"f{i}", c) for i, c in enumerate((1, 5, 4, 2))]
+    flat = [("a", f"f{i}", 3) for i in range(4)]
+    one_feature = [("a", "f0", c) for c in (2, 3, 4, 3)]
+    for given, reason in ((flat, NO_SPREAD), (one_feature, ONE_FEATURE)):
+        ratings = [(f"p{i}", m, f, c) for i, (m, f, c) in enumerate([*given, *varied])]
+        tests = hypothesis_tests_of(pair(tmp_path, ratings), seed=0, resamples=20)
+        equivalence = next(t for t in tests if t.name == "equivalence_mean_confidence")
+        assert (equivalence.p, equivalence.reason) == (None, reason)
 
 
 def test_within_participants_signs_are_flipped(tmp_path: Path) -> None:
