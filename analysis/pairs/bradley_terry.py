@@ -12,7 +12,9 @@ influence of a trial on a strength is H⁻¹ times its score. By listener only, 
 latter covered 79.0 to 82.0 % in studies of 40 listeners × 10 features, and is not given.
 
 Strengths are comparable only among arms that chains of comparisons join, won and lost in both
-directions (Ford 1957, American Mathematical Monthly 64, 28–33); the others are not estimable.
+directions (Ford 1957, American Mathematical Monthly 64, 28–33); the others are not estimable. With
+ties nothing is where ν and the strengths can grow together without bound (`bounded`), as where a
+steered clip was never the one that was not chosen.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ from analysis.estimates.results import Estimate, Interval, Quantity
 from analysis.pairs.trials import TIE, Arm, Bools, Pairs
 
 ALWAYS = "it was chosen in all, or in none, of its comparisons with the rest"
+UNBOUNDED = (
+    "no clip was chosen against the order of the others, so that strengths and “no difference” "
+    "have no largest likelihood together"
+)
 STEPS = 200
 
 
@@ -125,6 +131,28 @@ def comparable_with(first: Ints, second: Ints, answer: Floats, n: int) -> Bools:
     return np.asarray(part == part[0])
 
 
+def bounded(first: Ints, second: Ints, answer: Floats, n: int) -> bool:
+    """Whether arms that are comparable have finite strengths and ν.
+
+    With ties they have not if there are numbers d, [arm], so that the chosen clip's is at least 1
+    above the other's in every choice, and two that were tied are at most 1 apart: along λ = 2 d t,
+    log ν = t the likelihood never falls. Such d exist unless a cycle of arms has more choices than
+    ties: shortest paths, in which a choice is −1 from the chosen arm to the other, a tie is 1.
+    """
+    tied = answer == TIE
+    if not tied.any():
+        return True
+    length = np.full((n, n), np.inf)
+    length[first[tied], second[tied]] = length[second[tied], first[tied]] = 1
+    won, lost = np.where(answer == 1, first, second), np.where(answer == 1, second, first)
+    length[won[~tied], lost[~tied]] = -1
+    try:
+        sparse.csgraph.bellman_ford(length)
+    except sparse.csgraph.NegativeCycleError:
+        return True
+    return False
+
+
 @dataclass(frozen=True)
 class Compared:
     """The arms of some trials, and the strengths of those that can be compared with the first."""
@@ -133,7 +161,7 @@ class Compared:
     place: Ints
     """Each arm's number in `found`; −1 where it is not comparable, [arm]."""
     found: Strengths | None
-    """None where no other arm can be compared with the first."""
+    """None where no other arm can be compared with the first, or the likelihood has no maximum."""
     trials: Pairs
     """Those that the strengths are of."""
 
@@ -149,8 +177,8 @@ def compare_arms(pairs: Pairs) -> Compared:
     if finite.sum() < 2:
         return Compared(arms, place, None, pairs)
     trials = pairs.only(inside)
-    sides = (place[first[inside]], place[second[inside]])
-    return Compared(arms, place, fit_strengths(*sides, trials.answer, int(finite.sum())), trials)
+    given = (place[first[inside]], place[second[inside]], trials.answer, int(finite.sum()))
+    return Compared(arms, place, fit_strengths(*given) if bounded(*given) else None, trials)
 
 
 def describe_strengths(pairs: Pairs, method: str, level: float = LEVEL) -> Iterator[Estimate]:
@@ -163,7 +191,7 @@ def describe_strengths(pairs: Pairs, method: str, level: float = LEVEL) -> Itera
         label = f"Bradley–Terry log-strength of {arm.words}, against {compared.arms[0].words}"
         quantity = ratings.quantity(strength_name(arm), label, "coefficient", level)
         if found is None or place < 0:
-            yield quantity.not_estimable(ALWAYS)
+            yield quantity.not_estimable(ALWAYS if place < 0 else UNBOUNDED)
         else:
             yield _strength(found, place, ratings, quantity)
     if found is not None and found.ties:

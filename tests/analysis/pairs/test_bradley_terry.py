@@ -9,7 +9,12 @@ import statsmodels.api as sm
 from scipy import optimize
 
 from analysis.arrays import Floats, Ints
-from analysis.pairs.bradley_terry import comparable_with, describe_strengths, fit_strengths
+from analysis.pairs.bradley_terry import (
+    bounded,
+    comparable_with,
+    describe_strengths,
+    fit_strengths,
+)
 from analysis.pairs.trials import pairs_of
 from analysis.reading.table import read_responses
 from tests.analysis.factories import write_csv
@@ -101,3 +106,29 @@ def test_an_arm_that_always_wins_is_not_estimable_and_the_others_are(tmp_path: P
     # By listener only, an interval of features judged several times would cover too rarely.
     assert found["pair_strength_steered_add_1"].clustered_by == "participant and feature"
     assert "in all, or in none" in found["pair_strength_steered_add_2"].reason
+
+
+@pytest.mark.parametrize("answers", [(1.0, 1.0, 0.5), (0.5, 0.5, 0.5)])
+def test_with_ties_choices_in_one_direction_only_have_no_strengths(
+    tmp_path: Path, answers: tuple[float, ...]
+) -> None:
+    plain, one, two = ("plain", "", 0.0), ("steered", "add", 1.0), ("steered", "add", 2.0)
+    rows = []
+    for n in range(12):
+        for arm, trial in ((one, n + 1), (two, n + 20)):
+            answer = answers[n % 3]
+            rows.append(pair_row(f"p{n % 4}", f"f{n % 5}", trial, (arm, plain), answer, "a"))
+    pairs = pairs_of(read_responses(write_csv(tmp_path / "r.csv", rows)))
+    found = list(describe_strengths(pairs, "a"))
+    assert {e.name for e in found} == {"pair_strength_steered_add_1", "pair_strength_steered_add_2"}
+    assert all(e.value is None and "against the order" in e.reason for e in found)
+
+
+def test_one_choice_against_the_order_makes_strengths_finite() -> None:
+    first, second = np.array([1, 1, 1, 2, 2]), np.zeros(5, dtype=np.int64)
+    assert not bounded(first, second, np.array([1.0, 1.0, 0.5, 1.0, 0.5]), 3)
+    answer = np.array([1.0, 0.0, 0.5, 1.0, 0.5])
+    assert bounded(first, second, answer, 3)
+    found = fit_strengths(first, second, answer, 3)
+    assert np.max(np.abs(found.value)) < 10
+    assert 0 < found.ties < 10
