@@ -89,9 +89,16 @@ class DoseModel:
         return math.sqrt(sum(float(s) ** 2 for name, s in parts if name != BIAS))
 
     def share(self, alpha: float) -> float:
-        """The share of new listeners, about new features, that choose α over an unsteered clip."""
-        slope = float(self.fit.beta[0]) + self.spread * _NODES
-        return float(_WEIGHTS @ special.expit(alpha * slope))
+        """The share of new listeners, about new features, that choose α over an unsteered clip.
+
+        Over both places of the clip, so that a bias towards the first one counts as often against
+        it as for it.
+        """
+        slope, first = float(self.fit.beta[0]), -float(self.fit.theta[0])
+        sigma = dict(zip(self.random, self.fit.sigma.tolist(), strict=True))
+        eta = alpha * slope + math.hypot(alpha * self.spread, sigma.get(BIAS, 0.0)) * _NODES
+        p = (special.expit(eta + first) + special.expit(eta - first)) / 2
+        return float(_WEIGHTS @ p)
 
 
 def doses_of(pairs: Pairs) -> list[Doses]:

@@ -122,3 +122,11 @@ def test_the_curve_is_a_half_without_a_dose_and_the_script_has_every_number(
     told = files["tables/dose_models.csv"]
     assert all(name in told for name in ("slope", "slope_se", "log_likelihood", *model.random))
     assert files["tables/dose_trials.csv"].count("\n") == 1 + len(model.doses.first)
+
+
+def test_the_curve_counts_the_bias_towards_the_first_clip(tmp_path: Path) -> None:
+    design = PairDesign(listeners=40, features=10, share=0.75, bias_sd=2.5, listener_sd=0.2)
+    pairs = read(tmp_path, pair_rows(design, seed=4))
+    _, (model,) = describe_doses(pairs, "alto")
+    # Without the bias it would be 0.09 larger.
+    assert model.share(1) == pytest.approx(float(np.mean(pairs.hit)), abs=0.03)
