@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
 from analysis.design.pair_simulation import PairDesign, PairStudy, simulate_pairs
-from analysis.design.planning import MOST_PARTICIPANTS, smallest, write
+from analysis.design.planning import (
+    MOST_PARTICIPANTS,
+    add_search,
+    check,
+    monte_carlo_error,
+    smallest,
+    write,
+)
 from analysis.errors import AnalysisError
 from analysis.estimates.clustering import Linear
 from analysis.estimates.intervals import LEVEL, numbered, stream
@@ -52,10 +57,7 @@ def pair_power(
 
     A study without a choice counts as not significant.
     """
-    if simulations < 20:
-        raise AnalysisError(f"{simulations} simulations are too few; at least 20 are needed")
-    if comparisons < 1:
-        raise AnalysisError(f"comparisons is {comparisons}; it must be 1 or more")
+    check(simulations, comparisons)
     rng = stream(seed, "design pairs")
     level = (1 - LEVEL) / comparisons
     hits, widths = 0, []
@@ -69,11 +71,8 @@ def pair_power(
         found = linear.share(way, n, LEVEL)
         if found.low is not None and found.high is not None:
             widths.append(found.high - found.low)
-    share = hits / simulations
-    inside = min(max(share, 0.5 / simulations), 1 - 0.5 / simulations)
-    error = math.sqrt(inside * (1 - inside) / simulations)
-    width = float(np.mean(widths)) if widths else 0.0
-    return PairPower(design, share, error, width, simulations, comparisons)
+    error, width = monte_carlo_error(hits, simulations), float(np.mean(widths)) if widths else 0.0
+    return PairPower(design, hits / simulations, error, width, simulations, comparisons)
 
 
 def choices(study: PairStudy) -> Linear | None:
@@ -120,20 +119,7 @@ def _parser() -> argparse.ArgumentParser:
             help=f"default {' '.join(map(str, default)) if many else default}",
             **many,  # type: ignore[arg-type]
         )
-    parser.add_argument(
-        "--power", type=float, default=None, help="find the fewest listeners that reach this power"
-    )
-    parser.add_argument(
-        "--comparisons",
-        type=int,
-        default=1,
-        help="confirmatory tests that Holm's correction covers: the power of each, at least",
-    )
-    parser.add_argument("--simulations", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--json", type=Path, default=None, help="also write the answer to this file, as JSON"
-    )
+    add_search(parser, "find the fewest listeners that reach this power")
     return parser
 
 

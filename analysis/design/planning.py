@@ -64,14 +64,9 @@ def power(design: Design, *, simulations: int, seed: int = 0, comparisons: int =
     which a difference must pass if no other one is significant. Whatever the others are, Holm's
     correction finds this difference at least as often.
 
-    The Monte Carlo standard error is √(p (1 − p) / simulations) (Morris, White and Crowther 2019,
-    Statistics in Medicine 38, 2074–2102), with p kept half a study away from 0 and 1. A study
-    without spread counts as not significant.
+    A study without spread counts as not significant.
     """
-    if simulations < 20:
-        raise AnalysisError(f"{simulations} simulations are too few; at least 20 are needed")
-    if comparisons < 1:
-        raise AnalysisError(f"comparisons is {comparisons}; it must be 1 or more")
+    check(simulations, comparisons)
     rng = stream(seed, "design")
     level = (1 - LEVEL) / comparisons
     hits, widths = 0, []
@@ -84,11 +79,25 @@ def power(design: Design, *, simulations: int, seed: int = 0, comparisons: int =
         # Significant if the interval, difference ± t quantile × standard error, excludes 0.
         hits += abs(linear.value) > float(stats.t.isf(level / 2, found[1])) * found[0]
         widths.append(2 * student_quantile(LEVEL, found[1]) * found[0])
-    share = hits / simulations
-    inside = min(max(share, 0.5 / simulations), 1 - 0.5 / simulations)
-    error = math.sqrt(inside * (1 - inside) / simulations)
-    width = float(np.mean(widths)) if widths else 0.0
-    return Power(design, share, error, width, simulations, comparisons)
+    error, width = monte_carlo_error(hits, simulations), float(np.mean(widths)) if widths else 0.0
+    return Power(design, hits / simulations, error, width, simulations, comparisons)
+
+
+def check(simulations: int, comparisons: int) -> None:
+    """Refuse a number of simulated studies, or of comparisons, that gives no power."""
+    if simulations < 20:
+        raise AnalysisError(f"{simulations} simulations are too few; at least 20 are needed")
+    if comparisons < 1:
+        raise AnalysisError(f"comparisons is {comparisons}; it must be 1 or more")
+
+
+def monte_carlo_error(hits: int, simulations: int) -> float:
+    """√(p (1 − p) / simulations), with p kept half a study away from 0 and 1.
+
+    Morris, White and Crowther (2019), Statistics in Medicine 38, 2074–2102.
+    """
+    p = min(max(hits / simulations, 0.5 / simulations), 1 - 0.5 / simulations)
+    return math.sqrt(p * (1 - p) / simulations)
 
 
 def cheapest(
@@ -256,9 +265,7 @@ def _parser() -> argparse.ArgumentParser:
         "--within", action="store_true", default=None, help="every participant rates both methods"
     )
     parser.add_argument("--pilot", type=Path, default=None, help="a pilot's responses.csv")
-    parser.add_argument(
-        "--power", type=float, default=None, help="find the cheapest design that reaches this power"
-    )
+    add_search(parser, "find the cheapest design that reaches this power")
     parser.add_argument(
         "--trials-tried",
         type=int,
@@ -266,20 +273,25 @@ def _parser() -> argparse.ArgumentParser:
         default=[5, 10, 15, 20],
         help="numbers of trials per participant that the search tries",
     )
+    parser.add_argument("--cost-participant", type=float, default=1.0)
+    parser.add_argument("--cost-trial", type=float, default=0.1)
+    return parser
+
+
+def add_search(parser: argparse.ArgumentParser, power: str) -> None:
+    """The options that every design has; `power`: what is found if a power is asked for."""
+    parser.add_argument("--power", type=float, default=None, help=power)
     parser.add_argument(
         "--comparisons",
         type=int,
         default=1,
         help="confirmatory tests that Holm's correction covers: the power of each, at least",
     )
-    parser.add_argument("--cost-participant", type=float, default=1.0)
-    parser.add_argument("--cost-trial", type=float, default=0.1)
     parser.add_argument("--simulations", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--json", type=Path, default=None, help="also write the answer to this file, as JSON"
     )
-    return parser
 
 
 def run(arguments: Sequence[str]) -> str:
