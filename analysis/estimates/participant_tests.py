@@ -1,4 +1,4 @@
-"""Tests on one number per participant, its mean rating: permutation, sign flips, Welch, TOST.
+"""Tests on one number per participant, its mean rating: permutation, sign flips, Welch.
 
 They take participants as independent and features as fixed. Where participants rated the same
 features their means share those features' levels, and the tests reject too often: there they are
