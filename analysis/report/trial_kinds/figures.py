@@ -28,7 +28,7 @@ def drawn(results: PairResults) -> list[Figure]:
 
 def dose_curve(results: PairResults) -> Figure | None:
     """Shares of steered over unsteered clips by α, and the fitted curves; None with one dose."""
-    found = {e.name + e.method: e for e in results.estimates if e.name.startswith(AT)}
+    found = [e for e in results.estimates if e.name.startswith(AT) and e.recommended]
     rows = [
         (model, method, _points(found, model, method))
         for method in results.methods
@@ -75,15 +75,15 @@ def dose_curve(results: PairResults) -> Figure | None:
 
 
 def _points(
-    found: dict[str, Estimate], model: DoseModel, method: str
+    found: Sequence[Estimate], model: DoseModel, method: str
 ) -> list[tuple[float, Estimate]]:
     """The shares of one model's intervention by dose."""
     key = model.doses.intervention.replace(" ", "-")
     begin = f"{AT}{key}_" if key else AT
     points = []
-    for e in found.values():
+    for e in found:
         dose = e.name.removeprefix(begin)
-        if e.name.startswith(begin) and e.method == method and _is_number(dose) and e.recommended:
+        if e.name.startswith(begin) and e.method == method and _is_number(dose):
             points.append((float(dose), e))
     return sorted(points, key=lambda point: point[0])
 

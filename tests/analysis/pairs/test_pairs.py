@@ -107,6 +107,14 @@ def test_the_page_tells_what_pairs_show_and_has_its_files(tmp_path: Path) -> Non
     assert {p.name for p in (tmp_path / "out").iterdir()} >= {"dose_models.R", "estimates.csv"}
 
 
+def test_the_dose_curve_is_drawn_where_each_feature_was_judged_once(tmp_path: Path) -> None:
+    # By participant is recommended there, where the curve's points are of no other clustering.
+    design = PairDesign(listeners=8, features=120, trials=15, share=0.75, doses=(0.5, 1))
+    report(tmp_path, pair_rows(design))
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert 'id="figure-doses"' in text
+
+
 def test_clap_agrees_where_the_clip_of_the_larger_cosine_was_chosen(tmp_path: Path) -> None:
     rows = [
         pair_row(f"p{n % 2}", f"f{n // 2}", n + 1, (ONE, PLAIN), float(n < 5), "alto")
