@@ -26,7 +26,7 @@ from scipy import special
 from analysis.arrays import Floats, Ints
 from analysis.estimates.intervals import LEVEL, student_quantile
 from analysis.estimates.results import Counts, Estimate, Interval, Quantity
-from analysis.models.clmm import Fit, fit
+from analysis.models.clmm import SEPARATED, Fit, fit
 from analysis.models.data import Data, NotFitted
 from analysis.models.joint import MOST_LEVELS, SINGULAR
 from analysis.models.mixed import DROPPED, sigma_interval
@@ -196,13 +196,15 @@ def describe_doses(
             model = fit_doses(doses)
         except NotFitted as reason:
             slope = _quantity(doses, "slope", SLOPE, method, counts, level)
-            estimates.append(slope.not_estimable(str(reason)))
+            why = ONE_SIDED if str(reason) == SEPARATED else str(reason)
+            estimates.append(slope.not_estimable(why))
             continue
         models.append(model)
         estimates += _numbers(model, method, counts, level)
     return estimates, models
 
 
+ONE_SIDED = "separation: hardly any choice is against the others, so that no finite slope fits best"
 SLOPE = "slope of the log odds, per unit of α"
 FIRST = "log odds of the first clip at equal α"
 

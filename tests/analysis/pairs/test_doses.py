@@ -107,6 +107,11 @@ def test_what_cannot_be_fitted_says_why(tmp_path: Path) -> None:
         fit_doses(doses)
     (slope,), models = describe_doses(read(tmp_path, rows), "alto")
     assert (slope.value, models) == (None, [])
+    rows = [pair_row(f"p{n % 4}", f"f{n % 3}", n, arms, 1.0, "alto") for n in range(1, 13)]
+    rows += [pair_row("p0", "f0", n, arms[::-1], 0.0, "alto") for n in (13, 14)]
+    (slope,), models = describe_doses(read(tmp_path, rows), "alto")
+    assert (slope.value, models, "methods" in slope.reason) == (None, [], False)
+    assert slope.reason.startswith("separation")
 
 
 def test_the_curve_is_a_half_without_a_dose_and_the_script_has_every_number(
