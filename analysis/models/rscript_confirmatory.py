@@ -288,14 +288,19 @@ if (!is.null(found)) write.csv(found, stdout(), row.names = FALSE, na = "")
 )
 
 
-def confirmatory_files(summary: Summary, responses: Responses, bound: float) -> dict[str, str]:
-    """The script and its tables, by path; empty if there is no confirmatory test for it.
+def in_r(summary: Summary) -> list[HypothesisTest]:
+    """The confirmatory tests that the script recomputes.
 
     A test without a statistic is exact, or an interval inverted: of these it has the equivalence
     test. It has none of the tests within pairs.
     """
     made = [t for t in summary.confirmatory if t.statistic is not None or _inverted(t)]
-    tests = [t for t in made if t.name not in PAIR_KINDS]
+    return [t for t in made if t.name not in PAIR_KINDS]
+
+
+def confirmatory_files(summary: Summary, responses: Responses, bound: float) -> dict[str, str]:
+    """The script and its tables, by path; empty if there is no confirmatory test for it."""
+    tests = in_r(summary)
     if not tests:
         return {}
     rows = pd.DataFrame([_row(t, summary, bound) for t in tests])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analysis.estimates.results import Estimate, Summary
+from analysis.models.rscript_confirmatory import in_r
 from analysis.report.page import heading, html_table, paragraph
 from analysis.report.text import escape, interval, value
 
@@ -45,8 +46,10 @@ def computed(summary: Summary) -> Iterator[str]:
 def _in_r(summary: Summary) -> Iterator[str]:
     """Which scripts beside the report do the same in R."""
     said = []
-    if any(t.statistic is not None for t in summary.confirmatory):
-        said.append("<code>confirmatory_tests.R</code> recomputes each confirmatory test in R.")
+    if in_r(summary):
+        said.append(
+            "<code>confirmatory_tests.R</code> recomputes confirmatory tests between methods in R."
+        )
     if any(e.name == "clmm_logit_effect" and e.value is not None for e in summary.estimates):
         said.append(
             "<code>bayes_models.R</code> fits the ordinal model of all methods by Bayes with brms; "

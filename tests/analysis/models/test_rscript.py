@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from analysis.design.pair_simulation import PairDesign
 from analysis.models.rscript_confirmatory import MIXED, TESTS
 from analysis.reading.plan import PLANNABLE
 from analysis.report.build import build_report
-from tests.analysis.factories import identification_rows, paper_rows, write_csv
+from tests.analysis.factories import full_rows, identification_rows, paper_rows, write_csv
+from tests.analysis.pairs.rows import pair_rows, together
 
 
 def test_the_script_for_r_reads_tables_of_the_models_and_their_ratings(tmp_path: Path) -> None:
@@ -33,6 +35,25 @@ def test_the_script_for_r_reads_tables_of_the_models_and_their_ratings(tmp_path:
     assert {(r["random"], r["nodes"]) for r in models} == {("participant", "10")}
     with (tmp_path / "out" / "tables" / "ratings.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 160
+
+
+@pytest.mark.parametrize(
+    ("test", "in_r"), [("equivalence_mean_confidence", True), ("pair_steered_plain", False)]
+)
+def test_the_page_names_the_script_where_it_has_a_test(
+    tmp_path: Path, test: str, in_r: bool
+) -> None:
+    labels = full_rows(participants=8, trials=6, ratings_per_feature=4)
+    rows = together(labels, pair_rows(PairDesign(listeners=8, features=6, trials=6)))
+    plan = {"analysis_plan": {"confirmatory": [test]}}
+    (tmp_path / "study.json").write_text(json.dumps(plan), encoding="utf-8")
+    summary = build_report(
+        write_csv(tmp_path / "responses.csv", rows), tmp_path / "out", resamples=100
+    )
+    assert {t.name for t in summary.confirmatory} == {test}
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert ("confirmatory_tests.R" in page) is in_r
+    assert (tmp_path / "out" / "confirmatory_tests.R").exists() is in_r
 
 
 def test_every_plannable_test_has_its_lines_in_r(tmp_path: Path) -> None:
