@@ -217,7 +217,8 @@ def is_empty(run: Run) -> bool:
 def delete_empty(*, run: Run) -> None:
     """Delete a run without features, and its files if the site put them there.
 
-    Raises `RunError` if it is under way, has features, or a study uses it.
+    Raises `RunError` if it is under way, has features, a study uses it, or it has spent money: its
+    ledgers say what its project may still spend.
     """
     with transaction.atomic():
         locked = Run.objects.select_for_update().get(pk=run.pk)
@@ -225,11 +226,26 @@ def delete_empty(*, run: Run) -> None:
             raise RunError(
                 f"run {run.name!r} is under way, has features, or is used by a study: it is kept"
             )
+        _refuse_paid(locked)
         locked.delete()
     own = settings.DATA / "runs"
     folder = directory_of(run=run)
     if run.origin == Run.Origin.SITE and folder.parent == own and not rows_of(folder):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _refuse_paid(run: Run) -> None:
+    """Raise `RunError` if money of its project's budget was spent on the run, which would then be
+    spent twice."""
+    if run.origin in Run.ELSEWHERE or not budget.is_paid(run.config):
+        return
+    with refusals("what the run has spent cannot be read: "):
+        dollars = budget.spent(run)
+    if dollars > 0:
+        raise RunError(
+            f"run {run.name!r} has spent ${dollars:.2f} on paid services, which count against its "
+            "project's budget: it is kept"
+        )
 
 
 def recover_runs() -> int:

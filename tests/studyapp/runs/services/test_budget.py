@@ -70,6 +70,16 @@ def test_money_spent_by_one_run_is_not_left_for_another(project: Project) -> Non
         executor._config_for(make(project), "labels")
 
 
+def test_a_run_that_has_spent_money_is_not_deleted_and_so_forgotten(project: Project) -> None:
+    first, second = make(project), make(project)
+    pay(first, 3.0)
+    with pytest.raises(RunError, match=r"has spent \$3.00 on paid services, .*: it is kept"):
+        lifecycle.delete_empty(run=first)
+    assert budget(second) == pytest.approx(2.0)
+    lifecycle.delete_empty(run=second)
+    assert list(Run.objects.all()) == [first]
+
+
 def test_what_an_import_cost_was_paid_elsewhere(project: Project) -> None:
     imported, own = make(project), make(project)
     Run.objects.filter(pk=imported.pk).update(origin=Run.Origin.IMPORT)
