@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pipeline.subjects.base import ActivationSource
 
 LONGEST_SECONDS = 30.0
+MOST_DECODED_SECONDS = 2 * LONGEST_SECONDS
+"""Of a sound that is too long, so that its length needs no memory."""
 SHORTEST_SECONDS = 0.5
 MOST = 50
 """Features in a result."""
@@ -94,13 +96,17 @@ def listen(
 def _record(sound: Path) -> TrackRecord:
     """The sound as a track of a corpus of its own."""
     try:
-        samples, rate = audio.read_clip(sound)
+        # A small file may hold hours of silence, so only its beginning is decoded at first.
+        samples, rate = audio.read_clip(sound, seconds=MOST_DECODED_SECONDS)
+        if samples.shape[1] <= LONGEST_SECONDS * rate:
+            samples, rate = audio.read_clip(sound)
     except audio.AudioError as error:
         raise PipelineError(f"{sound.name} is no sound that can be read: {error}") from error
     seconds = samples.shape[1] / rate
     if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
+        more = " or more" * (samples.shape[1] >= round(MOST_DECODED_SECONDS * rate))
         raise PipelineError(
-            f"{sound.name} is {seconds:.1f} s long; it must have {SHORTEST_SECONDS:g} to "
+            f"{sound.name} is {seconds:.1f} s{more} long; it must have {SHORTEST_SECONDS:g} to "
             f"{LONGEST_SECONDS:g} s: cut out the part that matters"
         )
     return TrackRecord(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import shutil
+import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -127,6 +128,20 @@ def test_a_sound_that_cannot_be_used_is_one_line(run: Run, tmp_path: Path) -> No
         with pytest.raises(PipelineError, match=says) as refused:
             listen(config, directory, tmp_path / name, progress=SilentProgress())
         assert "\n" not in str(refused.value)
+
+
+def test_an_hour_of_silence_is_refused_before_it_is_decoded(run: Run, tmp_path: Path) -> None:
+    """It is a small file, but would need more than a hundred megabytes of memory."""
+    config, directory = run
+    sound = tmp_path / "hour.flac"
+    sf.write(sound, np.zeros(3600 * 8000, dtype=np.int16), 8000)
+    assert sound.stat().st_size < 500_000
+    tracemalloc.start()
+    with pytest.raises(PipelineError, match=r"is 60\.0 s or more long"):
+        listen(config, directory, sound, progress=SilentProgress())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20_000_000
 
 
 class References(HTMLParser):
