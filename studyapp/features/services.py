@@ -93,7 +93,22 @@ def ask_sound(*, run: Run, name: str, data: bytes, by: User | None) -> FeatureSe
     digest = hashlib.sha256(data).hexdigest()
     write_atomically(asked_sound(run, digest), data)
     text = " ".join(name.replace("\0", "").split())[:MAX_WORDS] or "a sound"
-    return _ask(run, FeatureSearch.Kind.SOUND, text, digest, by)
+    try:
+        row = _ask(run, FeatureSearch.Kind.SOUND, text, digest, by)
+    except RunError:
+        _forget_unless_awaited(run, digest)
+        raise
+    if row.found is not None:
+        _forget_unless_awaited(run, digest)
+    return row
+
+
+def _forget_unless_awaited(run: Run, digest: str) -> None:
+    """Delete a sound that no unfinished search reads; the same one may be sent in twice."""
+    rows = FeatureSearch.objects.filter(run=run, sound=digest).values("pk")
+    waiting = Job.objects.filter(kind=SEARCH, state__in=Job.UNFINISHED, target__in=rows)
+    if not waiting.exists():
+        asked_sound(run, digest).unlink(missing_ok=True)
 
 
 def _ask(run: Run, kind: str, text: str, sound: str, by: User | None) -> FeatureSearch:

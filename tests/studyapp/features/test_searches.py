@@ -118,6 +118,20 @@ def test_what_a_worker_cannot_answer_is_said_and_the_sound_is_deleted(
     assert "Send the sound again" in text
 
 
+def test_a_sound_that_no_worker_will_read_is_not_kept(ada: Client, run: Run) -> None:
+    """One that was answered before, and one that is refused because too many wait."""
+    sent(ada, run, b"a sound")
+    row = FeatureSearch.objects.get()
+    services.answer(row, {"features": [], "firing": 0, "seconds": 8.0})
+    Job.objects.all().delete()
+    sent(ada, run, b"a sound")
+    assert not services.asked_sound(run, row.sound).exists()
+    for number in range(services.MAX_SEARCHES):
+        asked(ada, run, f"words {number}")
+    assert "too many searches" in sent(ada, run, b"another sound").content.decode()
+    assert not [*services.folder(run).glob("sent-*")]
+
+
 @pytest.mark.parametrize("data", [b"", b"x" * (services.MAX_SOUND_BYTES + 1)])
 def test_an_empty_or_a_large_sound_is_refused(ada: Client, run: Run, data: bytes) -> None:
     text = sent(ada, run, data).content.decode()
