@@ -18,27 +18,23 @@ finished; the next start asks the other questions.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline import pieces
 from pipeline.cache import SharedTables
 from pipeline.config import RunConfig
-from pipeline.context import SaeContext, open_context
-from pipeline.corpus.tracks import usable_tracks
+from pipeline.context import SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import in_order
 from pipeline.labelers.base import Labeler
 from pipeline.labelers.distinct import distinct, names_of
 from pipeline.parallel import Advance
 from pipeline.progress import PieceSteps, Progress
+from pipeline.stages.per_feature import SHARED, PerFeature
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import FeatureRecord, LabelCandidate, records_from, table_of
+from pipeline.store.tables import LabelCandidate, records_from, table_of
 from pipeline.store.writers import Piece, PieceWriter, StageWriter, Writer
-
-SHARED = "shared."
-"""How the names of pieces begin that are computed once per run."""
 
 
 class UnansweredLabelsError(PipelineError):
@@ -57,25 +53,20 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> st
     return ""
 
 
-class OfMethods:
+class OfMethods(PerFeature):
     """The work of the stage, see `pipeline.pieces.Pieces`."""
 
     stage = "labels"
     made_from: tuple[str, ...] = ("corpus", "activations", "features", "exemplars")
-    unit = "feature"
-    at_once = 1  # Each piece uses all of `machine.workers` for its tracks.
 
     def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
         # Check all methods first: an unknown one must not be noticed after the work of the others.
-        self._config, self._directory = config, directory
         self._methods = in_order(config.labels.methods, config)
         for labeler in self._methods.values():
             labeler.ready(config)
-        self._saes = directory.sae_names()
         self._own = {m: one for m, one in self._methods.items() if not one.sources(config)}
+        super().__init__(config, directory, self._own.values())
         self._groups = _groups(self._saes, self._own)
-        self._memo: dict[Any, Any] = {}
-        """What this process keeps from one piece to the next."""
 
     def sizes(self) -> Mapping[str, int]:
         """The number of tracks of what is computed once, of features of the others."""
@@ -155,27 +146,6 @@ class OfMethods:
             piece = self._directory.finished_piece(self.stage, f"{SHARED}{name}", key=key)
             found += [piece] if piece is not None else []
         return _files(found)
-
-    def _context(self, sae: str, tables: SharedTables, progress: Progress) -> SaeContext:
-        return open_context(self._config, self._directory, sae, progress=progress, tables=tables)
-
-    @cached_property
-    def _shared(self) -> dict[str, Callable[[SaeContext], object]]:
-        own = self._own.values()
-        return {name: make for labeler in own for name, make in labeler.shared().items()}
-
-    @cached_property
-    def _tracks(self) -> int:
-        return len(usable_tracks(self._directory))
-
-    @cached_property
-    def _kept(self) -> dict[str, int]:
-        """The number of kept features of each SAE."""
-        tables = {s: self._directory.read_table(f"features/{s}.parquet") for s in self._saes}
-        return {
-            sae: sum(row.kept for row in records_from(FeatureRecord, table))
-            for sae, table in tables.items()
-        }
 
 
 def _groups(

@@ -11,9 +11,8 @@ one SAE by one scorer, which wait in the scratch space until the stage is closed
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -22,19 +21,19 @@ import numpy as np
 from pipeline import pieces
 from pipeline.cache import SharedTables
 from pipeline.config import RunConfig
-from pipeline.context import SaeContext, open_context
-from pipeline.corpus.tracks import usable_tracks
+from pipeline.context import SaeContext
 from pipeline.errors import PipelineError
 from pipeline.parallel import Advance
 from pipeline.progress import PieceSteps, Progress
 from pipeline.scorers import scorer
 from pipeline.scorers.base import Scorer
+from pipeline.stages.per_feature import SHARED, PerFeature
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import FeatureRecord, ScoreRecord, records_from, table_of
+from pipeline.store.tables import ScoreRecord, records_from, table_of
 from pipeline.store.writers import Piece, PieceWriter, StageWriter
 
-SHARED, TEXTS = "shared.", "texts"
-"""How the names of pieces begin that are computed once per run; the piece of texts' embeddings."""
+TEXTS = "texts"
+"""The piece of texts' embeddings, computed once per run."""
 MODEL = ("clap", "clap stamp")
 """The loaded CLAP, and its fingerprint, among the values that are kept."""
 
@@ -52,18 +51,15 @@ class Graded(NamedTuple):
     method: str
 
 
-class OfScorers:
+class OfScorers(PerFeature):
     """The work of the stage, see `pipeline.pieces.Pieces`."""
 
     stage = "scores"
     made_from: tuple[str, ...] = ("corpus", "activations", "sae", "features", "exemplars", "labels")
-    unit = "feature"
-    at_once = 1  # Each piece uses all of `machine.workers` for its tracks.
 
     def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
-        self._config, self._directory = config, directory
         self._scorers = {name: scorer(name) for name in config.scores.scorers}
-        self._saes = directory.sae_names()
+        super().__init__(config, directory, self._scorers.values())
         self._graded = {
             ".".join(graded): graded
             for sae in self._saes
@@ -71,8 +67,6 @@ class OfScorers:
             for method in config.labels.methods
             for graded in [Graded(sae, name, method)]
         }
-        self._memo: dict[Any, Any] = {}
-        """What this process keeps from one piece to the next."""
 
     def sizes(self) -> Mapping[str, int]:
         """The number of tracks of what is computed once, of features of the others."""
@@ -169,27 +163,6 @@ class OfScorers:
             raise PipelineError("stage scores: the embeddings of texts that were made are gone")
         names = json.loads(found[0]["names"].tobytes())
         return dict(zip(names, found[0]["embeddings"], strict=True))
-
-    def _context(self, sae: str, tables: SharedTables, progress: Progress) -> SaeContext:
-        return open_context(self._config, self._directory, sae, progress=progress, tables=tables)
-
-    @cached_property
-    def _shared(self) -> dict[str, Callable[[SaeContext], object]]:
-        own = self._scorers.values()
-        return {name: make for grading in own for name, make in grading.shared().items()}
-
-    @cached_property
-    def _tracks(self) -> int:
-        return len(usable_tracks(self._directory))
-
-    @cached_property
-    def _kept(self) -> dict[str, int]:
-        """The number of kept features of each SAE."""
-        tables = {s: self._directory.read_table(f"features/{s}.parquet") for s in self._saes}
-        return {
-            sae: sum(row.kept for row in records_from(FeatureRecord, table))
-            for sae, table in tables.items()
-        }
 
 
 def score_labels(context: SaeContext, method: str, name: str, grading: Scorer) -> list[ScoreRecord]:

@@ -49,6 +49,9 @@ def _make(run: Run, sae: str, rows: Iterable[Row]) -> None:
     try:
         # Pairs of prompts are steered too; they are no features.
         own = [row for row in rows if row["feature"] in features]
+        for name in ("alpha", "seed", "seconds"):
+            if any(row[name] is None for row in own):
+                raise RunError(f"steering/{sae}.parquet of {run} has a clip without {name}")
         clips = _clips(run, sae, own)
         made = {
             (row["feature"], _intervention(row), row["alpha"], row["seed"]): SteeredClip(
