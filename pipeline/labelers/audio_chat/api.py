@@ -81,15 +81,11 @@ class AudioChatApi(Api):
     def _outcome_of(self, response: httpx.Response) -> Outcome:
         """The outcome of a reply of any status."""
         found = _json_of(response)
-        error = found.get("error") if isinstance(found, dict) else None
-        if response.status_code == 200 and not error:
+        code, error = _error_in(response, found)
+        if code == 200 and not error:
             if not isinstance(found, dict):
                 return self.outcome_of_text(response.text)
             return _failed_choice(found) or Outcome(reply=found)
-        # Routers report the error of the server behind them with status 200.
-        code = response.status_code
-        if code == 200 and isinstance(error, dict):
-            code = _code_of(error)
         said = error.get("message") if isinstance(error, dict) else error
         text = self.clean(str(said or response.text))[:200]
         wait = faults.seconds_to_wait(response.headers.get("retry-after", ""))
@@ -162,10 +158,20 @@ def _json_of(response: httpx.Response) -> Any:
 
 def _refuses_schema(response: httpx.Response) -> bool:
     """Whether a server refuses the answer's form, and not the question."""
+    code, _ = _error_in(response, _json_of(response))
     said = response.text[:10_000].casefold()
-    return response.status_code in (400, 404, 415, 422, 501) and any(
-        word in said for word in NO_SCHEMA
-    )
+    return code in (400, 404, 415, 422, 501) and any(word in said for word in NO_SCHEMA)
+
+
+def _error_in(response: httpx.Response, found: Any) -> tuple[int, Any]:
+    """The HTTP code, and the error in the reply's JSON if there is one.
+
+    Routers report the error of the server behind them with status 200: then its code counts.
+    """
+    error = found.get("error") if isinstance(found, dict) else None
+    if response.status_code == 200 and isinstance(error, dict):
+        return _code_of(error), error
+    return response.status_code, error
 
 
 def _code_of(error: Mapping[str, Any]) -> int:

@@ -21,7 +21,8 @@ RETRIED = (408, 409, 425, 429, 499)
 """HTTP codes, besides all 5xx, after which a retry may help."""
 NOT_OF_THE_QUESTION = (
     "api_key_invalid", "api key", "failed_precondition", "location is not supported", "billing",
-    "quota", "overloaded", "<html", "credit", "model_not_found", "not a valid model",
+    "quota", "overloaded", "<html", "credit", "insufficient balance", "rate limit",
+    "model_not_found", "model not found", "not a valid model", "invalid model", "unknown model",
     "does not exist", "not support", "audio(s) may be provided",
 )  # fmt: skip
 """Words in an HTTP 400 that is not about the question: the key, the account's country or billing, a

@@ -15,6 +15,7 @@ from pipeline.labelers import labeler
 from pipeline.labelers.audio_chat.address import KEY, URL, endpoint_of
 from pipeline.labelers.audio_chat.prices import VARIABLE
 from pipeline.labelers.audio_chat.replies import is_model, tokens_of
+from pipeline.labelers.remote import faults
 from pipeline.labelers.remote.accounts import spent
 from tests.pipeline.labelers.gemini import many
 from tests.pipeline.labelers.gemini.server import GeminiServer, serving
@@ -128,11 +129,12 @@ def test_an_outage_is_no_answer_and_a_later_start_asks_the_rest(tmp_path: Path, 
     assert reasons(tmp_path) == [""] * 3
 
 
+@pytest.mark.parametrize("is_router", [False, True])
 def test_a_server_without_json_schema_is_asked_in_words_and_the_label_says_so(
-    tmp_path: Path,
+    tmp_path: Path, is_router: bool
 ) -> None:
     with serving() as server:
-        server.takes_schema = False
+        server.takes_schema, server.is_router = False, is_router
         make(tmp_path, server)
         label(tmp_path)
     rows = rows_of(tmp_path, METHOD)
@@ -190,6 +192,20 @@ def test_the_key_goes_only_where_the_environment_says(monkeypatch: pytest.Monkey
     monkeypatch.setenv(KEY, "two\nlines")
     with pytest.raises(PipelineError, match="has a character that no key has"):
         endpoint_of(AudioChatConfig())
+
+
+def test_a_key_in_place_of_the_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for pasted in ("sk-very-secret", "https://lab.example:sk-very-secret/v1"):
+        monkeypatch.setenv(URL, pasted)
+        with pytest.raises(PipelineError, match="is not an address of") as refused:
+            endpoint_of(AudioChatConfig())
+        assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("said", ["Model not found: x", "Insufficient Balance", "Rate limit: 3"])
+def test_what_is_not_about_the_question_is_no_final_answer(said: str) -> None:
+    assert not faults.is_final(f"refused: HTTP 400 {said}")
+    assert faults.is_final("refused: HTTP 400 the audio is too long")
 
 
 def test_a_redirection_does_not_take_the_key_along(tmp_path: Path) -> None:

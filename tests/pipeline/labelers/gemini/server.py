@@ -106,6 +106,8 @@ class GeminiServer(ThreadingHTTPServer):
         """How batch jobs end; none but this one has answers."""
         self.page = False
         """Whether a proxy's page comes in place of whatever is fetched."""
+        self.is_router = False
+        """Whether refusals come from a server behind this one, in a reply of status 200."""
         self.takes_schema = True
         """Whether chat completions take a JSON schema; one of another dialect refuses it."""
         self.heard: list[dict[str, str]] = []
@@ -192,7 +194,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _chat(self, body: Any) -> None:
         if not self.server.takes_schema and "response_format" in body:
             refused = {"message": "response_format is not known here", "type": "invalid_request"}
-            self._send(400, {"error": refused})
+            behind = self.server.is_router
+            self._send(
+                200 if behind else 400, {"error": refused | ({"code": 400} if behind else {})}
+            )
             return
         number, tries = self.server.number_of(body)
         self.server.models[body["model"]] += 1
