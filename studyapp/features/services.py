@@ -103,9 +103,11 @@ def ask_sound(*, run: Run, name: str, data: bytes, by: User | None) -> FeatureSe
     return row
 
 
-def _forget_unless_awaited(run: Run, digest: str) -> None:
-    """Delete a sound that no unfinished search reads; the same one may be sent in twice."""
-    rows = FeatureSearch.objects.filter(run=run, sound=digest).values("pk")
+def _forget_unless_awaited(run: Run, digest: str, *, but: int | None = None) -> None:
+    """Delete a sound that no unfinished search reads, but for the search `but`; the same one may be
+    sent in twice, under two names."""
+    others = FeatureSearch.objects.filter(run=run, sound=digest)
+    rows = (others if but is None else others.exclude(pk=but)).values("pk")
     waiting = Job.objects.filter(kind=SEARCH, state__in=Job.UNFINISHED, target__in=rows)
     if not waiting.exists():
         asked_sound(run, digest).unlink(missing_ok=True)
@@ -145,7 +147,7 @@ def answer(row: FeatureSearch, found: Mapping[str, Any]) -> None:
 def forget_sound(row: FeatureSearch) -> None:
     """Delete the sound that was sent in, if there is one: only what was found in it is kept."""
     if row.sound:
-        asked_sound(row.run, row.sound).unlink(missing_ok=True)
+        _forget_unless_awaited(row.run, row.sound, but=row.pk)
 
 
 def asked_sound(run: Run, digest: str) -> Path:

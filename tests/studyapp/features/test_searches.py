@@ -81,8 +81,8 @@ def test_only_so_many_searches_of_a_run_wait(ada: Client, run: Run) -> None:
     assert FeatureSearch.objects.count() == services.MAX_SEARCHES
 
 
-def sent(client: Client, run: Run, data: bytes) -> Any:
-    sound = SimpleUploadedFile("../my <song>.flac", data)
+def sent(client: Client, run: Run, data: bytes, name: str = "../my <song>.flac") -> Any:
+    sound = SimpleUploadedFile(name, data)
     return client.post(reverse("search-sound", args=[run.pk]), {"sound": sound}, follow=True)
 
 
@@ -130,6 +130,19 @@ def test_a_sound_that_no_worker_will_read_is_not_kept(ada: Client, run: Run) -> 
         asked(ada, run, f"words {number}")
     assert "too many searches" in sent(ada, run, b"another sound").content.decode()
     assert not [*services.folder(run).glob("sent-*")]
+
+
+def test_a_sound_under_two_names_is_kept_until_both_are_answered(ada: Client, run: Run) -> None:
+    for name in ("one.flac", "two.flac"):
+        sent(ada, run, b"a sound", name)
+    first, second = FeatureSearch.objects.order_by("pk")
+    path = services.asked_sound(run, first.sound)
+    nothing = {"features": [], "firing": 0, "seconds": 8.0}
+    services.answer(first, nothing)
+    assert path.exists()
+    Job.objects.filter(target=first.pk).update(state=Job.State.DONE)
+    services.answer(second, nothing)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("data", [b"", b"x" * (services.MAX_SOUND_BYTES + 1)])
