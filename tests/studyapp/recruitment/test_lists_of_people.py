@@ -35,7 +35,14 @@ def test_identifiers_are_read_one_per_line_or_from_the_first_column(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("", "no identifier"), ("a1\n{{%PID%}}", "line 2 is no identifier")]
+    ("text", "said"),
+    [
+        ("", "no identifier"),
+        ("a1\n{{%PID%}}", "line 2 is no identifier"),
+        ("{{%PID%}}\na1", "line 1 is no identifier"),
+        ("Participant id\n\n{{%PID%}}", "line 3 is no identifier"),
+        ("a1\n" + "x" * 200_000, "line 2 cannot be read"),
+    ],
 )
 def test_what_is_no_list_is_refused(text: str, said: str) -> None:
     with pytest.raises(StudyError, match=said):
@@ -77,7 +84,7 @@ def test_the_page_adds_people_and_says_how_many(admin_client: Client) -> None:
     assert "2 people were added to before" in told
     assert "before (2 people)" in told
     refused = admin_client.post(f"{page}people", data | {"people": "{x}\n{y}"}, follow=True).text
-    assert "line 2 is no identifier" in refused
+    assert "line 1 is no identifier" in refused
 
 
 def test_mturks_frame_leads_to_the_study_and_takes_the_code(client: Client) -> None:
