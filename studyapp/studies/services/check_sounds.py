@@ -110,7 +110,7 @@ def _antiphase(study: Study) -> list[Sound]:
 def _highest(study: Study) -> list[Sound]:
     return [
         Sound(
-            path=_write(synthesis.three_tones(highest=place, variant=n), study, "three tones"),
+            path=_of_hearing(synthesis.three_tones(highest=place, variant=n), study, "three tones"),
             answer=place,
         )
         for place in (1, 2, 3)
@@ -120,7 +120,9 @@ def _highest(study: Study) -> list[Sound]:
 
 def _beats(study: Study) -> list[Sound]:
     return [
-        Sound(path=_write(synthesis.beats(count=count, variant=n), study, "beats"), answer=count)
+        Sound(
+            path=_of_hearing(synthesis.beats(count=count, variant=n), study, "beats"), answer=count
+        )
         for count in BEAT_COUNTS
         for n in range(HEARING_VARIANTS)
     ]
@@ -128,3 +130,10 @@ def _beats(study: Study) -> list[Sound]:
 
 def _write(samples: Samples, study: Study, name: str) -> str:
     return stimuli.store_sound(samples=samples, loudness_lufs=study.loudness_lufs, name=name)
+
+
+def _of_hearing(samples: Samples, study: Study, name: str) -> str:
+    """As `_write`; the file's size must not tell a program how many beats there are."""
+    return stimuli.store_sound(
+        samples=samples, loudness_lufs=study.loudness_lufs, name=name, equal_size=True
+    )

@@ -61,12 +61,17 @@ def make_synthetic_stimulus(
     return _stimulus(_fit(samples, seconds), loudness_lufs, None, name, equal_size)
 
 
-def store_sound(*, samples: Samples, loudness_lufs: float | None, name: str) -> str:
+def store_sound(
+    *, samples: Samples, loudness_lufs: float | None, name: str, equal_size: bool = False
+) -> str:
     """Write a check's sound, mono or stereo, as FLAC; return its path in `EARWITNESS_DATA`.
 
-    It gets that integrated loudness; None leaves it unchanged.
+    It gets that integrated loudness; None leaves it unchanged. With `equal_size` all sounds of one
+    length have the same number of bytes.
     """
     data = _flac(samples) if loudness_lufs is None else _encode_at(samples, loudness_lufs, name)[0]
+    if equal_size:
+        data = flac.padded(data, _largest(len(samples)))
     path = Path("stimuli") / f"{hashlib.sha256(data).hexdigest()}.flac"
     _store(Path(settings.DATA) / path, data)
     return str(path)
