@@ -26,6 +26,10 @@ class TrialEvents:
     hidden_ms: int
 
 
+OF_STUDY = ("state", "watch_machines", "option_policy")
+"""What of the study decides which events are taken."""
+
+
 def locked(pk: int) -> Participation | None:
     """The participation with its status and its study's state, its row locked until the commit.
 
@@ -34,7 +38,9 @@ def locked(pk: int) -> Participation | None:
     found = Participation.objects.select_for_update(of=("self",), no_key=True)
     return (
         found.select_related("study")
-        .only("status", "simulated", "study__state", "study__watch_machines")
+        .only(
+            "status", "simulated", "study__state", "study__watch_machines", "study__option_policy"
+        )
         .filter(pk=pk)
         .first()
     )

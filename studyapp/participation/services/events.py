@@ -48,8 +48,8 @@ def record_events(
     """Store what happened on the page. Returns the sequences stored and those ignored.
 
     Events are ignored if the study is closed, or if their trial is not this participation's, was
-    never shown, was answered over a minute ago, or has too many events. A sequence that was stored
-    before counts as stored.
+    never shown, was answered over a minute ago, has no such clip, or has too many events. A
+    sequence that was stored before counts as stored.
     """
     if not events:
         return [], []
@@ -71,7 +71,9 @@ def _store(participation: Participation, events: Sequence[EventData]) -> set[str
     fresh = {
         event.sequence: event
         for event in events
-        if event.sequence not in stored and event.type in taken
+        if event.sequence not in stored
+        and event.type in taken
+        and (event.clip is None or event.clip in row.study.kind.numbers)
     }
     rows: list[Event] = []
     for trial in selectors.trial_events(row, {event.trial for event in fresh.values()}).values():

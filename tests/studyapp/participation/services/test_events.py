@@ -64,6 +64,10 @@ def test_events_of_a_participation_that_has_gone_are_ignored(trial: Trial) -> No
     assert services.record_events(participation=someone, events=late) == ([], ["s1"])
 
 
+def test_events_of_a_clip_that_the_trial_does_not_have_are_ignored(trial: Trial) -> None:
+    assert send(trial, event(trial, "s1", clip=3), event(trial, "s2", clip=4)) == (["s1"], ["s2"])
+
+
 def test_a_paused_study_takes_them(study: Study, trial: Trial) -> None:
     lifecycle.pause(study)
     assert send(trial, event(trial, "s1")) == (["s1"], [])
