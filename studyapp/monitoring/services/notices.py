@@ -78,7 +78,7 @@ def configure(
 def change_secret(*, row: NoticeSettings, user: User | AnonymousUser) -> None:
     """Sign with another secret from now on, after the present one became known."""
     row.secret_number += 1
-    row.save(update_fields=["secret_number"])
+    row.save()  # Whole: settings that nobody has stored yet are stored with it.
     audit.note(user=user, action="changed webhook secret", target=row.project, project=row.project)
 
 
