@@ -2,9 +2,9 @@
 
 Input: `sae/`, `features/`, `exemplars/`, labels where there are any, the subject, CLAP, and for
 planted concepts the corpus. Output per SAE: `steering/NAME.effects.parquet`, one row per feature,
-intervention, α and seed, `steering/NAME.slopes.parquet`, `steering/NAME.output-scores.parquet`; of
-all SAEs `steering/slopes.parquet`, `steering/table2.parquet`, `steering/selection.parquet`,
-`steering/ablation.parquet`.
+intervention, α and seed, `steering/NAME.moved.parquet`, `steering/NAME.slopes.parquet`,
+`steering/NAME.output-scores.parquet`; of all SAEs `steering/slopes.parquet`,
+`steering/table2.parquet`, `steering/selection.parquet`, `steering/ablation.parquet`.
 
 The estimates are explained in `pipeline/steering/slopes.py`, the measures in `hearing.py`,
 `concepts.py` and `output_score.py` beside it; docs/steering.md says what was found.
@@ -37,6 +37,7 @@ from pipeline.steering.evaluation import STAGE, Aim
 from pipeline.steering.hearing import Ear, embed, frechet
 from pipeline.steering.interventions import INTERVENTIONS, PAIR, Material
 from pipeline.steering.material import exemplars_of, material_of, pairs_of
+from pipeline.steering.moved import moved_records
 from pipeline.steering.output_score import output_scores, selection_records
 from pipeline.steering.plan import Clip, planned
 from pipeline.steering.settings import EvaluationConfig
@@ -47,6 +48,7 @@ from pipeline.store.tables import (
     EffectRecord,
     ImprovedRecord,
     MeanSlopeRecord,
+    MovedRecord,
     OutputScoreRecord,
     SelectionRecord,
     SlopeRecord,
@@ -214,6 +216,8 @@ def _sae(tools: _Tools, writer: StageWriter, name: str) -> _Found:
     spread = evaluation.deviations(validation)
     rows = list(evaluation.effects(ear, clips, found, aims, spread, config=config))
     writer.write_table(f"steering/{name}.effects.parquet", table_of(EffectRecord, rows))
+    moved = list(moved_records(name, clips, found["latents"], kept, spread, config))
+    writer.write_table(f"steering/{name}.moved.parquet", table_of(MovedRecord, moved))
     # 4) Estimates.
     effects = table.Effects(rows)
     each = list(table.slope_records(effects))

@@ -302,6 +302,23 @@ class EffectRecord:
     repetition: float = column("stretches of 8 frames that occurred before, of all")
 
 
+@dataclass(frozen=True)
+class MovedRecord:
+    """`steering/NAME.moved.parquet`: the other kept features that moved most at α = 1, ten per
+    feature and intervention; see `pipeline/steering/moved.py`."""
+
+    feature: str = column("NAME/INDEX, or pair/NAME: what was steered")
+    intervention: str = column("as in NAME.effects.parquet, without random-pool")
+    rank: int = column("1 moved most, up or down")
+    other: str = column("NAME/INDEX of the feature that moved")
+    moved: float = column(
+        "change of its mean activation when the audio is read again, mean over seeds, in standard "
+        "deviations over validation tracks"
+    )
+    seeds: int = column("seeds behind it")
+    random_moved: float = column("mean absolute change of it along the random directions")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SlopeRecord:
     """`steering/NAME.slopes.parquet`: the dose slope of one feature under one intervention, beside

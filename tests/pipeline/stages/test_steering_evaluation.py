@@ -17,7 +17,13 @@ from pipeline.steering.pairs import read_pairs
 from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.table import lines, mean_slopes, table_two
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import EffectRecord, LabelCandidate, records_from, table_of
+from pipeline.store.tables import (
+    EffectRecord,
+    LabelCandidate,
+    MovedRecord,
+    records_from,
+    table_of,
+)
 from pipeline.verify import verify
 from tests.pipeline.clap.tiny_clap import save_tiny_clap
 
@@ -68,7 +74,10 @@ def test_an_evaluation_that_was_interrupted_gives_the_bytes_of_one_that_was_not(
     assert files[0] == files[1]
     assert set(files[0]) == {
         *(f"steering/{name}.parquet" for name in ("slopes", "table2", "selection", "ablation")),
-        *(f"steering/{SAE}.{name}.parquet" for name in ("effects", "slopes", "output-scores")),
+        *(
+            f"steering/{SAE}.{name}.parquet"
+            for name in ("effects", "moved", "slopes", "output-scores")
+        ),
     }
     assert not (directory.path / ".unfinished").exists()
     _whole(directory)
@@ -82,6 +91,7 @@ def _whole(directory: RunDirectory) -> None:
     assert len(keys) == len(rows) == 4 * 2 * 2 * 2 + 3 * 2 * 2 * 2
     assert {row.label for row in rows} == {"low"}
     assert all(row.label_similarity is not None for row in rows)
+    _others(directory, rows)
     (add,) = [row for row in table_two(directory) if row.intervention == "add"]
     assert (add.sae, add.tried, add.seeds) == (SAE, 2, 2)
     measured = {(row.intervention, row.measure) for row in mean_slopes(directory)}
@@ -91,6 +101,18 @@ def _whole(directory: RunDirectory) -> None:
     assert {row.frechet_random for row in mean_slopes(directory)} == {random}
     assert any("add" in line and "of 2" in line for line in lines(directory))
     assert verify(directory.path, progress=SilentProgress()) == []
+
+
+def _others(directory: RunDirectory, effects: list[EffectRecord]) -> None:
+    """Every feature and intervention has the ten others that moved most."""
+    rows = records_from(MovedRecord, directory.read_table(f"steering/{SAE}.moved.parquet"))
+    assert {(r.feature, r.intervention) for r in rows} == {
+        (r.feature, r.intervention) for r in effects if r.intervention != "random-pool"
+    }
+    for feature in {row.feature for row in rows}:
+        add = [row for row in rows if (row.feature, row.intervention) == (feature, "add")]
+        assert [row.rank for row in add] == [*range(1, 11)]
+        assert feature not in {row.other for row in add}
 
 
 def test_what_cannot_be_evaluated_is_one_line(
