@@ -268,9 +268,13 @@ def events(study: Study) -> Iterator[Event]:
 
 
 def problems(study: Study) -> Iterator[ProblemReport]:
-    """Yield every report of a technical problem, by participation and in the order received."""
+    """Yield every report of a technical problem, by participation and in the order received.
+
+    Of a closed study only those that came while it ran, so that its exports stay the same.
+    """
+    in_time = Q() if study.closed_at is None else Q(reported_at__lte=study.closed_at)
     query = (
-        ProblemReport.objects.filter(participation__in=_participations(study))
+        ProblemReport.objects.filter(in_time, participation__in=_participations(study))
         .select_related("participation", "trial")
         .defer("participation__draw")
         .order_by("participation_id", "pk")

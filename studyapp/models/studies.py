@@ -192,6 +192,9 @@ class Study(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     frozen_at = models.DateTimeField(null=True, blank=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    """When it was opened last, also after a pause."""
+    closed_at = models.DateTimeField(null=True, blank=True)
 
     objects = StudyManager()
     with_previews: models.Manager["Study"] = models.Manager()

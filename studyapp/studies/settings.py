@@ -200,7 +200,7 @@ SETTINGS = (
 NO_SETTING = frozenset(
     {
         "id", "series", "state", "design_hash", "project", "unblinded_at", "preview_of",
-        "created_by", "created_at", "frozen_at", "added_places",
+        "created_by", "created_at", "frozen_at", "opened_at", "closed_at", "added_places",
     }
 )  # fmt: skip
 """The other columns: the study's owner and its state."""

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from studyapp.core import clock
 from studyapp.core.errors import StudyError
 from studyapp.jobs.services import jobs
 from studyapp.models import Item, Job, Response, Run, Study, StudySeries
@@ -32,6 +33,8 @@ from studyapp.studies.services import (
 from studyapp.studies.services.items import Progress
 from studyapp.studies.settings import editable, every_setting
 
+MOMENTS = {Study.State.OPEN: ("opened_at",), Study.State.CLOSED: ("closed_at",)}
+"""State → the columns that say since when a study has it."""
 REPORT = "report"
 """Kind of the job that makes a study's report; see `studyapp.jobs.tasks.WORK`."""
 
@@ -211,7 +214,8 @@ def design_hash(study: Study) -> str:
 def _move(study: Study, before: Sequence[str], after: str) -> Study:
     """Change the state by one conditional update, so that of two requests only one succeeds."""
     with transaction.atomic():
-        moved = Study.objects.filter(pk=study.pk, state__in=before).update(state=after)
+        found = Study.objects.filter(pk=study.pk, state__in=before)
+        moved = found.update(state=after, **{name: clock.now() for name in MOMENTS.get(after, ())})
     study.refresh_from_db()
     if not moved:
         raise StudyError(f"{study} is {study.state}: it must be {' or '.join(before)}")

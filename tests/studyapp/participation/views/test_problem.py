@@ -12,6 +12,7 @@ from django.utils import timezone
 from studyapp.models import Participation, ProblemReport, Study
 from studyapp.models.steps import all_steps
 from studyapp.participation.services import assignment, browsers, problems, withdrawal
+from studyapp.studies.services import lifecycle
 from tests.studyapp import factories, passages
 from tests.studyapp.factories import make_study
 
@@ -105,6 +106,21 @@ def test_researchers_read_it_and_an_export_has_it(client: Client, admin_client: 
     assert [one.name for one in file.columns][:5] == [
         "participation", "reported_at", "page", "trial", "problem",
     ]  # fmt: skip
+
+
+def test_what_is_reported_after_closing_is_shown_and_changes_no_export(
+    client: Client, admin_client: Client
+) -> None:
+    study = make_study()
+    passages.reach_trials(client, study)
+    send(client, study)
+    lifecycle.close(study)
+    send(client, study, words="too late")
+    _, rows = factories.exported(study, "problems")
+    assert [row["words"] for row in rows] == ["crackles"]
+    page = admin_client.get(f"/studies/{study.slug}/1/problems/").text
+    assert page.count("after closing") == 1
+    assert "too late" in page
 
 
 def test_the_device_that_the_consent_page_names_is_recorded_and_exported(client: Client) -> None:
