@@ -83,6 +83,7 @@ def add_places(*, study: Study, more: int, user: Person) -> RecruitmentAction:
 
 def approve(*, study: Study, targets: Sequence[str], user: Person) -> RecruitmentAction:
     """Intend to approve submissions, which pays them."""
+    targets = list(dict.fromkeys(targets))  # A target given twice is paid once, and costs once.
     if not targets:
         raise StudyError("no submission was chosen")
     actions.check_allowed(study=study, user=user)
@@ -95,7 +96,7 @@ def approve(*, study: Study, targets: Sequence[str], user: Person) -> Recruitmen
     found = prolific_study.read(prolific_study.of_study(study))
     cost = f"{found.cost_of_places(len(targets))}, of the money that Prolific holds"
     target = targets[0] if len(targets) == 1 else ""
-    content = {"targets": list(targets)}
+    content = {"targets": targets}
     return _begin(study, Kind.APPROVE, user, target=target, content=content, cost=cost)
 
 

@@ -7,11 +7,11 @@ Source: docs.prolific.com, API reference v1, "Studies", "Submissions", "Bonuses"
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 from studyapp.core.errors import RecruitmentError
 from studyapp.models import RecruitmentAction, Study
@@ -190,10 +190,34 @@ def _write(action: RecruitmentAction, submission: Submission) -> None:
     prolific_http.send("POST", "messages/", content | {"body": action.content["body"]})
 
 
+def _written(action: RecruitmentAction, submission: Submission) -> set[str]:
+    """Prolific's identifiers of our messages to the person with the action's words.
+
+    Prolific takes no key of ours for a message, and may store its text escaped.
+    """
+    person = str(submission["participant_id"])
+    found = prolific_http.read("messages/", user_id=person).get("results") or ()
+    ours = [one for one in found if one.get("sender_id") != person]
+    words = _bare(action.content["body"])
+    return {str(one["id"]) for one in ours if _bare(str(one.get("body"))) == words}
+
+
+def _bare(text: str) -> str:
+    return " ".join(html.unescape(text).split())
+
+
+def _note_messages(action: RecruitmentAction) -> None:
+    """Those with the same words that were there before: the same may be written again."""
+    found = submissions_of(action.study, targets_of(action))
+    action.content["written_before"] = {
+        _target(one): sorted(_written(action, one)) for one in found
+    }
+
+
 def _was_written(action: RecruitmentAction, submission: Submission) -> bool:
-    """Whether the person has a message with these very words: Prolific has no key for one."""
-    found = prolific_http.read(f"messages/?user_id={quote(str(submission['participant_id']))}")
-    return action.content["body"] in [one.get("body") for one in found.get("results") or ()]
+    """Whether the person has a message with these words that was not there before it was sent."""
+    before = action.content.get("written_before", {}).get(_target(submission), ())
+    return bool(_written(action, submission) - {*before})
 
 
 def _pay(action: RecruitmentAction) -> str:
@@ -243,6 +267,6 @@ ACTS: dict[str, Act] = {
     Kind.APPROVE: Act(_approve, _are_approved),
     Kind.REJECT: Act(*_for_each(_reject, _is_rejected)),
     Kind.RETURN: Act(*_for_each(_ask_back, _was_asked_back)),
-    Kind.MESSAGE: Act(*_for_each(_write, _was_written)),
+    Kind.MESSAGE: Act(*_for_each(_write, _was_written), prepare=_note_messages),
     Kind.BONUS: Act(_pay, _was_paid, patience=PAYMENT_PATIENCE, prepare=_note_payments),
 }

@@ -7,6 +7,7 @@ twice; a busy server answers 429.
 
 from __future__ import annotations
 
+import html
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -131,7 +132,11 @@ class Handler(BaseHTTPRequestHandler):
                 return self.server.submission(name) | {"study_id": STUDY}
             case ["messages"]:
                 who = self._query()["user_id"]
-                found = [{"body": body} for to, body in self.server.messages if to == who]
+                found = [
+                    {"id": f"message{n}", "sender_id": "us", "body": html.escape(body)}
+                    for n, (to, body) in enumerate(self.server.messages)
+                    if to == who
+                ]
                 return {"results": found}
             case ["studies"]:
                 return self._page([*self.server.studies.values()])

@@ -77,6 +77,13 @@ def test_each_step_is_asked_with_its_cost_sent_once_and_recorded(
         assert study.recruitment.external_study == "study1"
 
 
+def test_a_submission_that_is_given_twice_is_paid_and_costs_once(
+    service: Prolific, study: Study, boss: User
+) -> None:
+    action = intents.approve(study=study, targets=[ANN, ANN], user=boss)
+    assert (action.cost, action.target) == (COSTS["approve"], ANN)
+
+
 def test_pausing_and_resuming_ask_nothing(service: Prolific, study: Study, boss: User) -> None:
     for kind, status in (("pause", "PAUSED"), ("resume", "ACTIVE")):
         action = intents.turn(study=study, kind=kind, user=boss)

@@ -87,6 +87,31 @@ def test_several_at_once_are_done_once_each_even_after_a_break_between_them(
     }[kind]
 
 
+def test_the_same_words_can_be_written_again_but_not_by_one_message(
+    service: Prolific, study: Study, boss: User
+) -> None:
+    """The words are stored escaped; what was there before is not taken for the new message."""
+    words = 'Your bonus for "A & B" is on its way.'
+
+    def write() -> RecruitmentAction:
+        action = intents.write(study=study, targets=[ANN], body=words, user=boss)
+        return actions.carry_out(action=action, user=boss)
+
+    assert write().state == State.CONFIRMED
+
+    def breaks(what: str) -> None:
+        service.after = None
+        raise ConnectionResetError("done, but nobody hears of it")
+
+    service.after = lambda what: breaks(what) if what.startswith("POST") else None
+    with pytest.raises(RecruitmentError, match="not known"):
+        write()
+    assert service.messages == [("ann", words)] * 2
+    [action] = RecruitmentAction.objects.filter(state=State.SENT)
+    assert actions.settle(action=action).state == State.CONFIRMED
+    assert service.messages == [("ann", words)] * 2
+
+
 class Killed(BaseException):
     """The process is no more."""
 
