@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Max, Q
 from django.utils import timezone
 
-from studyapp.models import Participation, ProblemReport, Response, Study, Trial
+from studyapp.models import Deviation, Participation, ProblemReport, Response, Study, Trial
 from studyapp.models.steps import STEPS
 from studyapp.monitoring.selectors.steps import pages_of
 from studyapp.studies.selectors import people
@@ -77,6 +77,11 @@ def dropouts(study: Study) -> list[tuple[str, int]]:
     left = own.filter(Q(status__in=(Status.RETURNED, Status.TIMED_OUT)) | inactive)
     counts = Counter(pages_of(study, list(left)).values())
     return [(step.value, counts[step]) for step in STEPS if counts[step]]
+
+
+def was_switched(study: Study) -> bool:
+    """Whether a condition was ever switched off while the study ran."""
+    return study.deviations.filter(kind=Deviation.Kind.CONDITION_OFF).exists()
 
 
 def problems(study: Study) -> int:

@@ -37,7 +37,8 @@ class Monitor:
     states: list[tuple[str, int, int]]
     """State, participations, of which simulated."""
     cells: list[tuple[str, Cells]]
-    """The condition's name, or its number while blinded, and how far its items are filled."""
+    """The condition's name, or its number while blinded, and how far its items are filled. Blinded
+    and with a condition that was switched, all conditions are one row."""
     items: list[tuple[int, int]]
     """A number of ratings, and the number of items that have that many."""
     pace: Pace
@@ -101,6 +102,9 @@ def _conditions(study: Study, *, blind: bool) -> list[tuple[str, Cells]]:
     cells = progress.cells_of(study)
     if not blind:
         return [(own.method, own) for own in cells]
+    if selectors.was_switched(study):
+        # Everyone knows which condition it was: the one whose ratings stop would give its number.
+        return [("all conditions", progress.joined(cells))]
     # Ordered by the site's secret key: the study's seed is shown, so anyone could redo its shuffle.
     cells.sort(key=lambda own: keyed_hash(BLIND_SALT, f"{study.pk} {own.method}"))
     return [(f"condition {number}", own) for number, own in enumerate(cells, start=1)]

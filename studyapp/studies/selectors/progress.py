@@ -1,5 +1,6 @@
 """How full the cells of a study's conditions are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Q
@@ -47,3 +48,15 @@ def cells_of(study: Study) -> list[Cells]:
         )
         for method, ratings in sorted(by_method.items())
     ]
+
+
+def joined(cells: Sequence[Cells]) -> Cells:
+    """How full all of these are together; without a method."""
+    return Cells(
+        method="",
+        items=sum(one.items for one in cells),
+        planned=sum(one.planned for one in cells),
+        ratings=sum(one.ratings for one in cells),
+        full=sum(one.full for one in cells),
+        per_item=tuple(n for one in cells for n in one.per_item),
+    )

@@ -19,6 +19,7 @@ from studyapp.models import AuditRecord, EntryToken, Participation, Study
 from studyapp.monitoring.selectors import participations as selectors
 from studyapp.monitoring.selectors import timeline
 from studyapp.monitoring.selectors.overview import Pace
+from studyapp.monitoring.services import deviations
 from studyapp.monitoring.services import overview as monitoring
 from studyapp.monitoring.services.flags import REASONS, flags
 from studyapp.recruitment.services import configuration, entry
@@ -155,6 +156,22 @@ def test_numbers_of_conditions_follow_from_the_sites_key_only(settings: Any) -> 
         assert cells == monitoring._conditions(study, blind=True)
         numbered.add(cells[0][1].method)
     assert numbered == set(METHODS)
+
+
+def test_nothing_is_shown_by_condition_after_one_was_switched_off(
+    researcher: Client, study: Study
+) -> None:
+    complete(study)
+    user = User.objects.get(pk=researcher.session["_auth_user_id"])
+    deviations.switch_off(study=study, method=METHODS[0], reason="broken", user=user)
+    page = researcher.get(place(study, "study")).content.decode()
+    assert "all conditions" in page
+    assert "condition 1" not in page
+    assert METHODS[0] not in page
+    before = monitoring._conditions(study, blind=False)
+    [(_, joined)] = monitoring._conditions(study, blind=True)
+    assert joined.ratings == sum(one.ratings for _, one in before) > 0
+    assert sorted(joined.per_item) == sorted(n for _, one in before for n in one.per_item)
 
 
 def test_unblinding_is_asked_for_with_a_reason_and_recorded(
@@ -320,7 +337,7 @@ def test_queries_do_not_grow_with_the_number_of_participants(
     many = [queries(lambda page=page: researcher.get(page)) for page in pages]
     assert few == many
     assert dict(zip([name for name, _ in names], few, strict=True)) == {
-        "study": 16, "participations": 6, "study-flags": 8, "participation": 8,
+        "study": 17, "participations": 6, "study-flags": 8, "participation": 8,
         "playback": 7,
     }  # fmt: skip
 
