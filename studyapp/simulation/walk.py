@@ -183,7 +183,8 @@ class Walker:
 
     def _post_events(self, page: Page) -> None:
         """Post the events that a browser's player would send."""
-        events, clock = [], 400.0
+        clock = 400.0
+        events = [self._event(page, None, "first_interaction", clock)]
         for clip, seconds in enumerate(page.seconds, start=1):
             is_replayed = self.listener.rng.random() < REPLAY_PROBABILITY
             for _ in range(1 + (is_replayed and page.most_plays != 1)):
@@ -200,7 +201,7 @@ class Walker:
             raise WalkError(f"the site refused events with status {response.status_code}")
 
     def _event(
-        self, page: Page, clip: int, kind: str, at: float, value: float | None = None
+        self, page: Page, clip: int | None, kind: str, at: float, value: float | None = None
     ) -> dict[str, object]:
         event: dict[str, object] = {
             "trial": page.fields["trial"],

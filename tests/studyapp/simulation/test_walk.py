@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from studyapp.models import Participation, Response, Study, Trial
+from studyapp.models import Event, Participation, Response, Study, Trial
 from studyapp.models.steps import all_steps
 from studyapp.simulation.knowledge import expected_by_method, knowledge_of, true_difference
 from studyapp.simulation.listener import ListenerModel
@@ -39,6 +39,14 @@ def test_listeners_finish_a_study(live_server: Any, tmp_path: Path) -> None:
     answers = {(n["trial"], n["answer"]["choice"], n["answer"]["confidence"]) for n in lines}
     assert stored == answers
     assert len(lines) == 12
+
+
+def test_a_listeners_page_reports_that_it_was_used(live_server: Any) -> None:
+    study = factories.make_study(
+        features=3, ratings_per_item=1, trials_per_participation=3, watch_machines=True
+    )
+    _simulate(live_server, study, "--participants", "1")
+    assert Event.objects.filter(type=Event.Type.FIRST_INTERACTION).count() == 3
 
 
 def test_listeners_choose_the_steered_sound_as_often_as_their_slope_says(live_server: Any) -> None:
