@@ -292,6 +292,32 @@ class ProblemReportAdmin(ReadOnly):
     list_select_related = ("participation",)
 
 
+@admin.register(models.Deviation)
+class DeviationAdmin(ReadOnly):
+    """Departures from frozen designs. Append-only."""
+
+    list_display = ("study", "kind", "condition", "places", "reason", "who", "at")
+    list_filter = ("kind",)
+    list_select_related = ("study", "condition__study")
+
+
+@admin.register(models.NoticeSettings)
+class NoticeSettingsAdmin(ReadOnly):
+    """Where projects' notices go."""
+
+    list_display = ("project", "mail_to", "webhook", "quiet_hours", "since")
+    list_select_related = ("project",)
+
+
+@admin.register(models.Notice)
+class NoticeAdmin(ReadOnly):
+    """Notices, and how they went out."""
+
+    list_display = ("subject", "project", "kind", "made_at", "mailed_at", "posted_at", "tries")
+    list_filter = ("kind",)
+    list_select_related = ("project",)
+
+
 @admin.register(models.PersonList)
 class PersonListAdmin(ReadOnly):
     """Lists of people whom studies keep out; the people are keyed hashes."""
