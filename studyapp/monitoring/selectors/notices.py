@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Q
+from django.db.models import Count, Max, Q
+from django.urls import reverse
 from django.utils import timezone
 
+from studyapp.core import clock
 from studyapp.models import (
     Job,
     Notice,
@@ -19,6 +21,7 @@ from studyapp.models import (
     Study,
     StudyDraft,
 )
+from studyapp.participation.selectors.places import holds_place
 from studyapp.studies.selectors import people
 
 RECENT = timedelta(days=1)
@@ -64,16 +67,36 @@ def complete(study: Study) -> int:
     return own.filter(status=Participation.Status.COMPLETE).count()
 
 
+def has_people_inside(study: Study) -> bool:
+    """Whether somebody who counts is taking part and holds a place."""
+    own = study.participations.filter(people.counted(study), status=Participation.Status.ACTIVE)
+    return own.filter(holds_place(clock.now())).exists()
+
+
+def complete_by_condition(study: Study) -> dict[int | None, int]:
+    """Primary key of the condition → participations in it that count and are complete."""
+    own = study.participations.filter(people.counted(study)).order_by()
+    done = own.filter(status=Participation.Status.COMPLETE).values_list("condition")
+    return dict(done.annotate(n=Count("pk")))
+
+
 def last_answer(study: Study) -> datetime | None:
-    """When somebody answered last; before the first answer, when the study was frozen."""
+    """When somebody answered last."""
     own = people.counted(study, "trial__participation__")
     answers = Response.objects.filter(own, trial__participation__study=study)
     found: datetime | None = answers.aggregate(at=Max("answered_at"))["at"]
-    return found or study.frozen_at
+    return found
 
 
-def failed_jobs(project: Project, *, since: datetime) -> Iterator[tuple[Job, str]]:
-    """Jobs of the project's runs, studies and drafts that failed lately, and whose they were."""
+def last_test(project: Project) -> datetime | None:
+    """When the project's last test was made."""
+    tests = Notice.objects.filter(project=project, kind=Notice.Kind.TEST)
+    found: datetime | None = tests.aggregate(at=Max("made_at"))["at"]
+    return found
+
+
+def failed_jobs(project: Project, *, since: datetime) -> Iterator[tuple[Job, str, str]]:
+    """Jobs of the project that failed lately, with whose they were and the path of its page."""
     after = max(since, timezone.now() - RECENT)
     failed = Job.objects.filter(state=Job.State.FAILED, parent=None, finished_at__gte=after)
     runs = Run.objects.filter(project=project)
@@ -85,12 +108,18 @@ def failed_jobs(project: Project, *, since: datetime) -> Iterator[tuple[Job, str
         | Q(kind__in=OF_DRAFTS, target__in=drafts.values("pk"))
     )
     for job in failed.filter(own).order_by("pk"):
-        yield job, _name(job)
+        yield job, *_whose(job)
 
 
-def _name(job: Job) -> str:
+def _whose(job: Job) -> tuple[str, str]:
     if job.kind in OF_RUNS:
-        return f"run {Run.objects.get(pk=job.target)}"
+        return f"run {Run.objects.get(pk=job.target)}", reverse("run", args=[job.target])
     if job.kind in OF_STUDIES:
-        return f"study {Study.objects.get(pk=job.target)}"
-    return f"draft {job.target}"
+        study = Study.objects.get(pk=job.target)
+        return f"study {study}", page_of(study)
+    return f"draft {job.target}", reverse("plan-review", args=[job.target])
+
+
+def page_of(study: Study) -> str:
+    """The path of the study's page."""
+    return reverse("study", args=[study.slug, study.version])

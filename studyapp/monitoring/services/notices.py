@@ -41,6 +41,10 @@ _swept: list[float] = []
 """When this process looked last."""
 WAITS = tuple(timedelta(minutes=one) for one in (1, 5, 30, 120, 480, 1440))
 """Pauses after the first, second … failed try; after the last one the notice is given up."""
+BETWEEN_TESTS = timedelta(minutes=5)
+"""Between two tests of a project."""
+HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""Names under which only this machine reaches the site, on a port that a worker does not know."""
 MOST_ADDRESSES = 5
 LONGEST = 400
 """Characters of all mail addresses together."""
@@ -83,10 +87,19 @@ def change_secret(*, row: NoticeSettings, user: User | AnonymousUser) -> None:
 
 
 def send_test(*, project: Project) -> Notice:
-    """Send a notice that says that notices arrive."""
+    """Send a notice that says that notices arrive.
+
+    Raises `StudyError` soon after the last one: a test goes to addresses that nobody has confirmed.
+    """
     key = f"test:{secrets.token_hex(8)}"
     subject = f"Test of the notices of {project}"
-    return _make(project, Notice.Kind.TEST, key, subject) or Notice.objects.get(key=key)
+    with transaction.atomic():
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        last = selectors.last_test(project)
+        if last and timezone.now() - last < BETWEEN_TESTS:
+            minutes = round(BETWEEN_TESTS.total_seconds() / 60)
+            raise StudyError(f"a test was sent less than {minutes} minutes ago: wait a little")
+        return _make(project, Notice.Kind.TEST, key, subject) or Notice.objects.get(key=key)
 
 
 def sweep() -> None:
@@ -101,10 +114,10 @@ def look() -> None:
     for row in selectors.wanted():
         for study in selectors.open_studies(row.project):
             _look_at(row, study)
-        for job, name in selectors.failed_jobs(row.project, since=row.since):
+        for job, name, page in selectors.failed_jobs(row.project, since=row.since):
+            # Not its error, which may name a method, a file or an address: the page has it.
             subject = f"Failed: {job.kind.replace('_', ' ')} of {name}"
-            _make(row.project, Notice.Kind.FAILED, f"job:{job.pk}", subject,
-                  error=job.error[:300], of=name)  # fmt: skip
+            _make(row.project, Notice.Kind.FAILED, f"job:{job.pk}", subject, of=name, page=page)
 
 
 def deliver(lease: jobs.JobLease) -> bool:
@@ -126,19 +139,37 @@ def deliver(lease: jobs.JobLease) -> bool:
 
 
 def _look_at(row: NoticeSettings, study: Study) -> None:
-    about = {"study": study.slug, "version": study.version}
     complete, places = selectors.complete(study), frames.places(study)
-    if complete >= places:
+    about = {"study": study.slug, "version": study.version, "page": selectors.page_of(study),
+             "complete": complete, "places": places}  # fmt: skip
+    if _is_full(study, complete, places):
         _make(row.project, Notice.Kind.FULL, f"full:{study.pk}:{places}",
-              f"{study} is full: {complete} of {places} participations are complete",
-              complete=complete, places=places, **about)  # fmt: skip
+              f"{study} is full, with {complete} complete", **about)  # fmt: skip
         return
     last = selectors.last_answer(study)
+    # Studies that were open before openings were stored have only the moment of freezing.
+    since = max(filter(None, (last, study.opened_at or study.frozen_at)), default=None)
     hours = row.quiet_hours
-    if hours and last and timezone.now() - last >= timedelta(hours=hours):
-        _make(row.project, Notice.Kind.QUIET, f"quiet:{study.pk}:{last.isoformat()}",
-              f"{study}: nobody has answered for {hours} hours", last_answer=last.isoformat(),
-              complete=complete, places=places, **about)  # fmt: skip
+    if hours and since and timezone.now() - since >= timedelta(hours=hours):
+        _make(row.project, Notice.Kind.QUIET, f"quiet:{study.pk}:{since.isoformat()}",
+              f"{study}: nobody has answered for {hours} hours",
+              last_answer=last and last.isoformat(), **about)  # fmt: skip
+
+
+def _is_full(study: Study, complete: int, places: int) -> bool:
+    """Whether all places are complete, but for those of people who left a condition that is off.
+
+    Nobody gets such a place any more.
+    """
+    if complete >= places or study.design == Study.Design.WITHIN:
+        return complete >= places
+    conditions = study.conditions.all()
+    if all(one.off_at is None for one in conditions):
+        return False
+    each, done = frames.places_per_condition(study), selectors.complete_by_condition(study)
+    is_done = all(done.get(one.pk, 0) >= each for one in conditions if one.off_at is None)
+    # Whoever is still inside may be in the condition that is off, and may finish.
+    return is_done and not selectors.has_people_inside(study)
 
 
 def _make(
@@ -180,13 +211,30 @@ def body_of(notice: Notice) -> bytes:
         "subject": notice.subject,
         "made_at": notice.made_at.isoformat(),
     }
-    return json.dumps(about | notice.content, sort_keys=True).encode()
+    return json.dumps(about | _content(notice), sort_keys=True).encode()
+
+
+def _content(notice: Notice) -> dict[str, Any]:
+    """What belongs to its kind, with the whole address of its page where the site's name is known.
+
+    A worker has no request that would tell the name, so it is the first of `EARWITNESS_HOSTS`.
+    """
+    content = dict(notice.content)
+    content.pop("error", None)  # Of notices that were made before errors were left out.
+    host = next(iter(settings.ALLOWED_HOSTS), "")
+    if "page" in content and host and host not in HERE and "*" not in host and host[0] != ".":
+        scheme = "https" if settings.HTTPS else "http"
+        content["page"] = f"{scheme}://{host}{content['page']}"
+    return content
 
 
 def _mail(notice: Notice, row: NoticeSettings) -> None:
     if not settings.EMAIL_URL:
         raise StudyError("EARWITNESS_EMAIL_URL is not set, so this site sends no mail")
-    lines = [f"{name.replace('_', ' ')}: {value}" for name, value in notice.content.items()]
+    lines = [
+        f"{name.replace('_', ' ')}: {'none' if value is None else value}"
+        for name, value in _content(notice).items()
+    ]
     text = "\n".join([notice.subject, "", *lines, f"project: {notice.project.name}"])
     subject = " ".join(f"[Earwitness] {notice.subject}".split())
     send_mail(subject, text, None, row.mail_to.split(", "))

@@ -23,7 +23,9 @@ from studyapp.accounts.services import projects
 from studyapp.core.errors import StudyError
 from studyapp.jobs.tasks import work
 from studyapp.models import Job, Notice, NoticeSettings, Participation, Project, Response, Study
-from studyapp.monitoring.services import notices, webhooks
+from studyapp.monitoring.services import deviations, notices, webhooks
+from studyapp.participation.services import participations
+from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
 
@@ -99,7 +101,10 @@ def told(project: Project) -> list[tuple[str, str]]:
     return sorted(project.notices.values_list("kind", "subject"))
 
 
-def test_each_thing_that_happened_is_told_once(project: Project, owner: User) -> None:
+def test_each_thing_that_happened_is_told_once(
+    project: Project, owner: User, settings: Any
+) -> None:
+    settings.ALLOWED_HOSTS = ["study.example.org", "testserver"]
     full, silent, fresh = (study_of(project) for _ in range(3))
     notices.configure(
         project=project, mail_to="a@example.org", webhook="", quiet_hours=8, user=owner
@@ -110,6 +115,8 @@ def test_each_thing_that_happened_is_told_once(project: Project, owner: User) ->
     Response.objects.filter(trial__participation__study=silent).update(
         answered_at=timezone.now() - timedelta(hours=9)
     )
+    Study.objects.update(opened_at=timezone.now() - timedelta(hours=20))
+    Study.objects.filter(pk=fresh.pk).update(opened_at=timezone.now())
     now = timezone.now()
     ours = {"target": full.runs.get().pk, "queue": "gpu", "state": "failed", "finished_at": now}
     full.runs.update(project=project)
@@ -124,9 +131,12 @@ def test_each_thing_that_happened_is_told_once(project: Project, owner: User) ->
     assert told(project) == sorted([
         ("job_failed", f"Failed: run of run {full.runs.get()}"),
         ("quiet", f"{silent}: nobody has answered for 8 hours"),
-        ("quota_full", f"{full} is full: 2 of 2 participations are complete"),
+        ("quota_full", f"{full} is full, with 2 complete"),
     ])  # fmt: skip
     assert fresh.slug not in str(told(project))
+    assert "out of memory" not in str(list(project.notices.values_list("content")))
+    body = json.loads(notices.body_of(project.notices.get(kind="job_failed")))
+    assert body["page"] == f"http://study.example.org/runs/{full.runs.get().pk}/"
     assert Job.objects.filter(kind="notice").count() == 3
     # After another answer, a new silence is another event.
     Response.objects.filter(trial__participation__study=silent).update(
@@ -169,6 +179,52 @@ def test_a_message_is_signed_and_tried_again_at_growing_intervals(
     assert json.loads(body)["kind"] == "test"
     notices.change_secret(row=row, user=owner)
     assert notices.secret_of(row) != secret
+
+
+def test_tests_are_few(project: Project, owner: User) -> None:
+    client = Client()
+    client.force_login(owner)
+    for _ in range(2):
+        page = client.post(
+            reverse("change-notices", args=[project.pk]), {"do": "test"}, follow=True
+        )
+    assert "a test was sent less than 5 minutes ago" in page.content.decode()
+    assert project.notices.count() == 1
+    Notice.objects.update(made_at=timezone.now() - notices.BETWEEN_TESTS)
+    notices.send_test(project=project)
+
+
+def test_a_study_is_full_without_those_who_left_a_condition_that_is_off(
+    project: Project, owner: User
+) -> None:
+    study = study_of(project)
+    notices.configure(project=project, mail_to="a@x.org", webhook="", quiet_hours=None, user=owner)
+    away = participations.consent(participation=participations.begin(study=study))
+    assert away.condition is not None
+    deviations.switch_off(study=study, method=away.condition.method, reason="broken", user=owner)
+    finish(study)
+    notices.look()
+    assert told(project) == []  # Whoever is inside may still finish.
+    Participation.objects.filter(pk=away.pk).update(
+        lease_expires_at=timezone.now() - timedelta(hours=1)
+    )
+    notices.look()
+    assert told(project) == [("quota_full", f"{study} is full, with 1 complete")]
+
+
+def test_silence_counts_from_the_opening_if_that_is_later(project: Project, owner: User) -> None:
+    study = study_of(project)
+    notices.configure(project=project, mail_to="a@x.org", webhook="", quiet_hours=8, user=owner)
+    long_ago = timezone.now() - timedelta(hours=9)
+    Study.objects.filter(pk=study.pk).update(frozen_at=long_ago)
+    finish(study)
+    Response.objects.update(answered_at=long_ago)
+    lifecycle.open_study(lifecycle.pause(study))
+    notices.look()
+    assert told(project) == []
+    Study.objects.filter(pk=study.pk).update(opened_at=long_ago)
+    notices.look()
+    assert told(project) == [("quiet", f"{study}: nobody has answered for 8 hours")]
 
 
 def test_a_receiver_that_never_accepts_is_given_up_and_that_is_no_notice(
