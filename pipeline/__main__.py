@@ -272,6 +272,10 @@ def _parser() -> argparse.ArgumentParser:
         "--features", type=int, metavar="N", help="number of features to draw per SAE"
     )
     steering.add_argument(
+        "--stratify", action="store_true",
+        help="draw as many from each third of an SAE's features by rate",
+    )  # fmt: skip
+    steering.add_argument(
         "--alpha", type=float, action="append", help="steering strength; may be given repeatedly"
     )
     steering.add_argument("--prompt", metavar="TEXT", help='default: "Simple melody"')

@@ -222,6 +222,8 @@ def steer(options: argparse.Namespace) -> int:
         "method", "pairs", "rows", "random_directions",
     )  # fmt: skip
     chosen = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
+    if options.stratify:
+        chosen["stratify"] = True
     lists = {
         "alpha": "alphas", "intervention": "interventions", "schedule": "schedule", "sae": "saes",
     }  # fmt: skip

@@ -14,6 +14,9 @@ class SteeringConfig:
 
     features: int = 8
     """Number of kept features per SAE, drawn with `seed`; all where an SAE has fewer."""
+    stratify: bool = False
+    """Draw as many features from each third of the kept features by rate, within each SAE (and so
+    each hookpoint); otherwise all of an SAE's kept features are drawn from alike."""
     alphas: tuple[float, ...] = (1.0,)
     """α: multiples of β, the feature's largest activation over its exemplars."""
     prompt: str = "Simple melody"

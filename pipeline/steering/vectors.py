@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -31,8 +31,34 @@ def drawn_features(
     """The features to steer, drawn from the kept ones, in the order of their indices."""
     features = records_from(FeatureRecord, directory.read_table(f"features/{name}.parquet"))
     kept = [feature for feature in features if feature.kept]
-    order = Random(f"{config.seed} {name}").sample(kept, min(config.features, len(kept)))  # noqa: S311 - no secret
-    return sorted(order, key=lambda feature: feature.index)
+    draw = Random(f"{config.seed} {name}")  # noqa: S311 - no secret
+    drawn = []
+    for stratum, size in _strata(kept, config):
+        drawn += draw.sample(stratum, size)
+    return sorted(drawn, key=lambda feature: feature.index)
+
+
+RATE_STRATA = 3
+"""Thirds of the kept features by rate, the rarest first."""
+
+
+def _strata(
+    kept: Sequence[FeatureRecord], config: SteeringConfig
+) -> Iterator[tuple[list[FeatureRecord], int]]:
+    """The groups that features are drawn from, and how many from each: one group, or with
+    `stratify` thirds by rate. Thirds have equal shares; what remains goes to the rarer ones, which
+    are larger by one where the kept features do not divide by three either."""
+    wanted = min(config.features, len(kept))
+    if not config.stratify:
+        yield list(kept), wanted
+        return
+    ordered = sorted(kept, key=lambda feature: (feature.rate, feature.index))
+    size, larger = divmod(len(ordered), RATE_STRATA)
+    share, more = divmod(wanted, RATE_STRATA)
+    for stratum in range(RATE_STRATA):
+        start = stratum * size + min(stratum, larger)
+        end = start + size + (stratum < larger)
+        yield ordered[start:end], share + (stratum < more)
 
 
 def largest_over_exemplars(

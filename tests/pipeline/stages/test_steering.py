@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,24 @@ def test_the_draw_follows_the_seed(directory: RunDirectory) -> None:
     assert drawn_features(directory, name, config) == drawn_features(directory, name, config)
     others = [drawn_features(directory, name, replace(config, seed=seed)) for seed in range(1, 6)]
     assert any(other != drawn_features(directory, name, config) for other in others)
+
+
+def test_a_stratified_draw_has_as_many_features_of_each_third_by_rate(
+    directory: RunDirectory,
+) -> None:
+    name = directory.sae_names()[0]
+    kept = drawn_features(directory, name, replace(CONFIG, features=1000))
+    ordered = sorted(kept, key=lambda feature: (feature.rate, feature.index))
+    third = {one.feature: 3 * place // len(ordered) for place, one in enumerate(ordered)}
+    for wanted in (3, 6, 7):
+        config = replace(CONFIG, features=wanted, stratify=True)
+        drawn = drawn_features(directory, name, config)
+        counts = Counter(third[one.feature] for one in drawn)
+        assert len({one.feature for one in drawn}) == len(drawn) == wanted
+        assert max(counts.values()) - min(counts.values()) <= 1
+        assert drawn == drawn_features(directory, name, config)
+    # Every feature, if more are asked for than there are.
+    assert drawn_features(directory, name, replace(CONFIG, features=1000, stratify=True)) == kept
 
 
 def test_a_run_without_exemplars_or_with_another_subject_is_refused(
