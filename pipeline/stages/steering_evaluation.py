@@ -13,34 +13,24 @@ The estimates are explained in `pipeline/steering/slopes.py`, the measures in `h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from pipeline.clap import backends
-from pipeline.clap.base import Clap
-from pipeline.config import RunConfig, config_from_dict
-from pipeline.corpus import audio
-from pipeline.corpus.planted import Planted, planted_concepts
-from pipeline.corpus.tracks import usable_tracks
-from pipeline.devices import on_device
-from pipeline.errors import PipelineError
 from pipeline.parallel import torch_threads
 from pipeline.progress import Progress
-from pipeline.registry import resolve
-from pipeline.steering import concepts as planted
 from pipeline.steering import evaluation, table
 from pipeline.steering.causal import ablation_records
-from pipeline.steering.evaluation import STAGE, Aim
-from pipeline.steering.hearing import Ear, embed, frechet
-from pipeline.steering.interventions import INTERVENTIONS, PAIR, Material
-from pipeline.steering.material import exemplars_of, material_of, pairs_of
+from pipeline.steering.evaluation import STAGE
+from pipeline.steering.hearing import Ear, frechet
+from pipeline.steering.material import material_of
 from pipeline.steering.moved import moved_records
 from pipeline.steering.output_score import output_scores, selection_records
 from pipeline.steering.plan import Clip, planned
 from pipeline.steering.settings import EvaluationConfig
+from pipeline.steering.tools import Tools, aims_of_sae, checked, exemplar_embeddings, loaded
 from pipeline.steering.vectors import drawn_features
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
@@ -55,22 +45,6 @@ from pipeline.store.tables import (
     table_of,
 )
 from pipeline.store.writers import StageWriter
-from pipeline.subjects import STANDINS, load_subject
-
-
-@dataclass(frozen=True)
-class _Tools:
-    """What is loaded once for all SAEs."""
-
-    config: EvaluationConfig
-    run: RunConfig
-    directory: RunDirectory
-    subject: Any
-    clap: Clap
-    concepts: list[Planted]
-    classifiers: planted.Classifiers
-    stamp: str
-    progress: Progress
 
 
 class _Found(NamedTuple):
@@ -95,20 +69,11 @@ def evaluate(
     Raises `PipelineError` if the run has no exemplars, its subject has changed or cannot generate,
     CLAP is missing, or the config names what does not exist.
     """
-    if not directory.is_done("exemplars"):
-        raise PipelineError(f"{directory}: stage exemplars is not done; run it first")
-    run = on_device(config_from_dict(directory.description("config")["config"]), device, progress)
-    if run.subject.control in STANDINS:
-        raise PipelineError(
-            f"{directory} reads a control ({run.subject.control}), which cannot generate music"
-        )
-    names = _chosen_saes(config, directory)
-    for name in config.interventions:
-        resolve(INTERVENTIONS, name, "intervention")
+    run, names = checked(config, directory, device=device, progress=progress)
     with directory.lock():
         scratch = directory.scratch(STAGE)
         with directory.writer(STAGE) as writer, torch_threads(run.machine):
-            tools = _loaded(config, run, directory, progress)
+            tools = loaded(config, run, directory, progress)
             found = [_sae(tools, writer, name) for name in names]
             _write_tables(writer, found)
             heard = zip(tools.classifiers.concepts, tools.classifiers.aurocs, strict=True)
@@ -132,63 +97,7 @@ def _write_tables(writer: StageWriter, found: Sequence[_Found]) -> None:
     writer.write_table(table.ABLATION, table_of(AblationRecord, ablation))
 
 
-def _chosen_saes(config: EvaluationConfig, directory: RunDirectory) -> Sequence[str]:
-    known = directory.sae_names()
-    unknown = [name for name in config.saes if name not in known]
-    if unknown:
-        raise PipelineError(f"{directory} has no SAE {unknown[0]!r}; it has: {', '.join(known)}")
-    return config.saes or known
-
-
-def _loaded(
-    config: EvaluationConfig, run: RunConfig, directory: RunDirectory, progress: Progress
-) -> _Tools:
-    clap = backends.load(run.clap, device=run.machine.device)
-    subject = load_subject(run.subject, device=run.machine.device)
-    has_truth = directory.has("concepts.json")
-    concepts = planted_concepts(directory) if has_truth else []
-    stamp = evaluation.stamp_of(
-        directory, subject.facts.fingerprint, backends.fingerprint(run.clap), config.seconds
-    )
-    classifiers = _classifiers(config, run, directory, subject, concepts, progress)
-    return _Tools(config, run, directory, subject, clap, concepts, classifiers, stamp, progress)
-
-
-def _classifiers(
-    config: EvaluationConfig,
-    run: RunConfig,
-    directory: RunDirectory,
-    subject: Any,
-    concepts: list[Planted],
-    progress: Progress,
-) -> planted.Classifiers:
-    """Classifiers of the planted concepts, fitted on test tracks as the codec plays them; none
-    where the corpus has no truth or is not there any more."""
-    tracks = [one for one in usable_tracks(directory) if one.split == "test"]
-    if not concepts or not tracks or run.corpus.path is None:
-        return planted.NONE
-    rate = subject.facts.sample_rate
-    progress.start("steering concepts", len(tracks), "track")
-    described = []
-    for one in tracks:
-        seconds = min(one.seconds, config.seconds)
-        try:
-            sound = audio.read_mono(
-                run.corpus.folder() / one.path, sample_rate=rate,
-                start_seconds=one.start_seconds, seconds=seconds,
-            )  # fmt: skip
-        except (audio.AudioError, OSError) as error:
-            progress.finish()
-            progress.note(f"planted concepts are not measured: track {one.track}: {error}")
-            return planted.NONE
-        played = subject.play(subject.encode(torch.from_numpy(sound)[None]))
-        described.append(planted.describe(played[0].numpy(), rate))
-        progress.advance()
-    progress.finish()
-    return planted.fit(np.stack(described), [one.track for one in tracks], concepts)
-
-
-def _sae(tools: _Tools, writer: StageWriter, name: str) -> _Found:
+def _sae(tools: Tools, writer: StageWriter, name: str) -> _Found:
     """Evaluate one SAE and write its tables."""
     config, directory = tools.config, tools.directory
     # 1) The features, what is done for each, and the clips.
@@ -210,8 +119,8 @@ def _sae(tools: _Tools, writer: StageWriter, name: str) -> _Found:
         rows=config.rows, progress=tools.progress,
     )  # fmt: skip
     # 3) One row per clip and feature.
-    exemplars = _exemplar_embeddings(tools, name, features)
-    aims = _aims(tools, material, features, exemplars)
+    exemplars = exemplar_embeddings(tools, name, features)
+    aims = aims_of_sae(tools, material, features, exemplars)
     _, validation = evaluation.mean_activations(directory, name, kept, "validation")
     spread = evaluation.deviations(validation)
     rows = list(evaluation.effects(ear, clips, found, aims, spread, config=config))
@@ -253,66 +162,3 @@ def _distances(
         name: (distance(name, own), distance(table.OWN_RANDOM, own))
         for name, own in effects.features.items()
     }
-
-
-def _exemplar_embeddings(
-    tools: _Tools, name: str, features: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """CLAP embeddings [exemplar, width] of each feature's exemplars."""
-    of_clip: dict[str, np.ndarray] = {}
-    found: dict[str, list[np.ndarray]] = {feature: [] for feature in features}
-    for one in exemplars_of(tools.directory, name):
-        if one.feature not in found:
-            continue
-        if one.clip not in of_clip:
-            path = tools.directory.path_of(f"exemplars/{name}/clips/{one.clip}.flac")
-            sound = audio.read_mono(path, sample_rate=tools.clap.sample_rate)
-            of_clip[one.clip] = embed(tools.clap, sound, tools.clap.sample_rate)
-        found[one.feature].append(of_clip[one.clip])
-    return {feature: np.stack(rows) for feature, rows in found.items()}
-
-
-def _aims(
-    tools: _Tools,
-    material: Material,
-    features: Sequence[str],
-    exemplars: dict[str, np.ndarray],
-) -> list[Aim]:
-    """What each feature, and each pair of prompts, is to bring about."""
-    texts = {material.labels[one] for one in features if one in material.labels}
-    pairs = pairs_of(tools.config)
-    texts |= {text for pair in pairs for text in (*pair.positive, *pair.negative)}
-    texts |= {pair.concept or pair.name for pair in pairs}
-    listed = sorted(texts)
-    embedded = dict(zip(listed, tools.clap.embed_texts(listed), strict=True)) if listed else {}
-    concepts = _concepts_of(tools, material, features)
-    of_pairs = [
-        Aim(
-            name=PAIR + pair.name,
-            beta=material.betas[PAIR + pair.name],
-            towards=np.mean([embedded[one] for one in pair.positive], axis=0)
-            - np.mean([embedded[one] for one in pair.negative], axis=0),
-            label=pair.concept or pair.name,
-            label_towards=embedded[pair.concept or pair.name],
-            concept=pair.concept if pair.concept in tools.classifiers.concepts else None,
-        )
-        for pair in pairs
-    ]
-    means = {feature: rows.mean(axis=0) for feature, rows in exemplars.items()}
-    return [
-        *evaluation.aims_of(features, material.betas, means, material.labels, embedded, concepts),
-        *of_pairs,
-    ]
-
-
-def _concepts_of(
-    tools: _Tools, material: Material, features: Sequence[str]
-) -> dict[str, str | None]:
-    """The planted concept that each feature detects, where a classifier hears it."""
-    latents = [material.features[one].index for one in features]
-    tracks, means = evaluation.mean_activations(
-        tools.directory, material.stored.name, latents, "train"
-    )
-    audible = [one for one in tools.concepts if one.name in tools.classifiers.concepts]
-    found = planted.concepts_of(means, tracks, audible)
-    return dict(zip(features, found, strict=True))
