@@ -316,6 +316,11 @@ def _parser() -> argparse.ArgumentParser:
         help="measure what interventions do, beside random directions, and print the tables",
     )  # fmt: skip
     steering.add_argument(
+        "--horizons", type=float, nargs="?", const=2.0, metavar="SECONDS",
+        help="with --evaluate: stop the intervention after SECONDS (2) and measure what remains "
+             "in later windows, in place of dose slopes",
+    )  # fmt: skip
+    steering.add_argument(
         "--sae", action="append", metavar="NAME", help="with --evaluate: only this SAE; repeatable"
     )
     steering.add_argument(

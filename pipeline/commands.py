@@ -212,11 +212,26 @@ def estimate(options: argparse.Namespace) -> int:
 
 def steer(options: argparse.Namespace) -> int:
     """Generate steered clips, or evaluate interventions."""
-    from pipeline.steering.settings import EvaluationConfig, SteeringConfig
+    from pipeline.steering.settings import SteeringConfig
 
-    for name in () if options.evaluate else ("sae", "rows", "random_directions"):
+    only_evaluated = ("sae", "rows", "random_directions", "horizons")
+    for name in () if options.evaluate else only_evaluated:
         if getattr(options, name) is not None:
             raise PipelineError(f"--{name.replace('_', '-')} needs --evaluate")
+    chosen = _steering_settings(options)
+    directory, progress = RunDirectory(options.dir), TqdmProgress()
+    if options.evaluate:
+        _evaluate_steering(options, chosen, directory, progress)
+        return 0
+    from pipeline.stages.steering import steer
+
+    steer(SteeringConfig(**chosen), directory, progress=progress, device=options.device)
+    print(f"{directory}/steering: clips with and without steering")
+    return 0
+
+
+def _steering_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a steering's config that options name."""
     named = (
         "features", "prompt", "seconds", "takes", "halves", "seed", "when", "beta_quantile",
         "method", "pairs", "rows", "random_directions",
@@ -230,19 +245,30 @@ def steer(options: argparse.Namespace) -> int:
     for option, name in lists.items():
         if getattr(options, option):
             chosen[name] = tuple(getattr(options, option))
-    directory, progress = RunDirectory(options.dir), TqdmProgress()
-    if options.evaluate:
-        from pipeline.stages.steering_evaluation import evaluate
-        from pipeline.steering.table import lines
+    return chosen
 
-        evaluate(EvaluationConfig(**chosen), directory, progress=progress, device=options.device)
-        print("\n".join(lines(directory)))
-        return 0
-    from pipeline.stages.steering import steer
 
-    steer(SteeringConfig(**chosen), directory, progress=progress, device=options.device)
-    print(f"{directory}/steering: clips with and without steering")
-    return 0
+def _evaluate_steering(
+    options: argparse.Namespace,
+    chosen: dict[str, Any],
+    directory: RunDirectory,
+    progress: TqdmProgress,
+) -> None:
+    """Evaluate dose slopes, or with `--horizons` what remains afterwards, and print the table."""
+    from pipeline.stages import steering_evaluation, steering_horizons
+    from pipeline.steering import table
+    from pipeline.steering.horizons import table as horizons
+    from pipeline.steering.settings import EvaluationConfig, HorizonsConfig
+
+    device = options.device
+    if options.horizons is None:
+        slopes = EvaluationConfig(**chosen)
+        steering_evaluation.evaluate(slopes, directory, progress=progress, device=device)
+        print("\n".join(table.lines(directory)))
+    else:
+        config = HorizonsConfig(**chosen, stop=options.horizons)
+        steering_horizons.evaluate_horizons(config, directory, progress=progress, device=device)
+        print("\n".join(horizons.lines(directory)))
 
 
 def find(options: argparse.Namespace) -> int:

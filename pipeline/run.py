@@ -48,7 +48,7 @@ ADOPTION = "pipeline.stages.adoption.run"
 
 MADE_OF = {
     "quality": "sae", "steering": "exemplars", "steering-evaluation": "labels",
-    "recovery": "features", "benchmark": "labels",
+    "steering-horizons": "labels", "recovery": "features", "benchmark": "labels",
 }  # fmt: skip
 """Manifest entries written by separate commands, and the last stage that each of them reads."""
 

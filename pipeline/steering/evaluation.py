@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from math import isfinite
@@ -28,6 +28,7 @@ from pipeline.steering.vectors import index_of
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import EffectRecord
 from pipeline.store.writers import Scratch
+from pipeline.subjects.base import Generated
 
 STAGE = "steering-evaluation"
 PART = 64
@@ -59,8 +60,11 @@ def heard(
     seconds: float,
     rows: int,
     progress: Progress,
+    hear: Callable[[Sequence[Generated]], Heard] | None = None,
 ) -> Heard:
-    """Generate and measure all clips, or read those parts that were measured before."""
+    """Generate and measure all clips, by `ear.hear` or another `hear`, or read those parts that
+    were measured before."""
+    hear = hear or ear.hear
     key = hashlib.sha256(f"{stamp}\0{seconds}\0{rows}\0{digest(clips)}".encode()).hexdigest()
     parts = []
     progress.start(f"steering {ear.stored.name}", len(clips), "clip")
@@ -70,7 +74,7 @@ def heard(
         stored = scratch.load(name)
         if stored is None or stored[1].get("key") != key:
             made = ear.subject.generate_many([one.request for one in part], seconds, rows=rows)
-            stored = ear.hear(made), {"key": key}
+            stored = hear(made), {"key": key}
             scratch.save(name, *stored)
         parts.append(stored[0])
         progress.advance(len(part))
@@ -137,11 +141,11 @@ def _effect(
         seed=clip.seed,
         seconds=seconds,
         changed_share=float((codes[0] != codes[1]).mean()),
-        similarity=_along(embedding[0], aim.towards),
-        similarity_plain=_along(embedding[1], aim.towards),
+        similarity=along(embedding[0], aim.towards),
+        similarity_plain=along(embedding[1], aim.towards),
         label=aim.label,
-        label_similarity=_along(embedding[0], aim.label_towards),
-        label_similarity_plain=_along(embedding[1], aim.label_towards),
+        label_similarity=along(embedding[0], aim.label_towards),
+        label_similarity_plain=along(embedding[1], aim.label_towards),
         concept=aim.concept or "",
         concept_score=None if concept is None else float(scores[0][concept]),
         concept_score_plain=None if concept is None else float(scores[1][concept]),
@@ -157,7 +161,8 @@ def _effect(
     )
 
 
-def _along(embedding: np.ndarray, towards: np.ndarray | None) -> float | None:
+def along(embedding: np.ndarray, towards: np.ndarray | None) -> float | None:
+    """The similarity of an embedding [width] to what `towards` [width] says; None without it."""
     if towards is None:
         return None
     return float(embedding.astype(np.float64) @ towards.astype(np.float64))

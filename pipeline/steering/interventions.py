@@ -78,6 +78,8 @@ class Material:
     """For each feature the mean stream over its exemplars less that over all validation tracks."""
     pairs: dict[str, Tensor] = field(default_factory=dict)
     """The unit direction of each pair of prompts, by `PAIR` and its name."""
+    schedule: tuple[tuple[float, float], ...] | None = None
+    """Points (seconds, weight) in place of the config's; None for those."""
 
     @cached_property
     def differences(self) -> dict[str, Tensor]:
@@ -98,8 +100,9 @@ class Material:
     def intervene(self, vector: SteeringVector, strength: float, **more: Any) -> Intervention:
         """An intervention in the halves, steps and schedule of the config."""
         at = self.config
+        schedule = at.schedule if self.schedule is None else self.schedule
         return Intervention(
-            vector, strength, halves=at.halves, when=at.when, schedule=at.schedule, **more
+            vector, strength, halves=at.halves, when=at.when, schedule=schedule, **more
         )
 
     def along(self, feature: str, alpha: float, direction: Tensor) -> Asked:

@@ -95,3 +95,36 @@ class EvaluationConfig(SteeringConfig):
                 f"random_directions is {self.random_directions} and rows {self.rows}; a "
                 "distribution needs at least 2 directions, and a batch 1 row"
             )
+
+
+@dataclass(frozen=True)
+class HorizonsConfig(EvaluationConfig):
+    """What an evaluation of effects after the end of an intervention generates and measures."""
+
+    alphas: tuple[float, ...] = (1.0,)
+    seconds: float = 8.0
+    interventions: tuple[str, ...] = ("add", "random-direction")
+    stop: float = 2.0
+    """When the intervention ends, seconds from the clip's start."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stop < 2 or self.seconds < self.stop + 1:
+            raise PipelineError(
+                f"the intervention stops at {self.stop:g} s of {self.seconds:g} s; there must be "
+                "2 s or more before it, and 1 s or more after it"
+            )
+        if self.schedule or self.when != "all":
+            raise PipelineError(
+                "horizons have a schedule of their own: full strength up to the stop, then none"
+            )
+        unfit = [name for name in self.interventions if name in NOT_STOPPED]
+        if unfit:
+            raise PipelineError(
+                f"the intervention {unfit[0]!r} has no vector that could stop, or is made in other "
+                "music than the random directions"
+            )
+
+
+NOT_STOPPED = ("prompt", "ablate-asked", "random-ablation")
+"""Interventions that have no horizons."""

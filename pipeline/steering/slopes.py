@@ -91,14 +91,16 @@ def clustered(values: np.ndarray, random: np.ndarray | None = None) -> Mean:
         each = random.mean(axis=(1, 2))
         clusters.append(len(each))
         variance += float(each.var(ddof=1)) / len(each)
-    return _student(value, variance, min(clusters) - 1)
+    return student_mean(value, variance, min(clusters) - 1)
 
 
 def over_seeds(values: np.ndarray) -> Mean:
     """Mean of one feature's slopes [seed]."""
     if len(values) < 2:
-        return _student(float(values.mean()), float("nan"), 0)
-    return _student(float(values.mean()), float(values.var(ddof=1)) / len(values), len(values) - 1)
+        return student_mean(float(values.mean()), float("nan"), 0)
+    return student_mean(
+        float(values.mean()), float(values.var(ddof=1)) / len(values), len(values) - 1
+    )
 
 
 def _two_way(values: np.ndarray) -> float:
@@ -113,7 +115,8 @@ def _two_way(values: np.ndarray) -> float:
     return float(max(by_row + by_column - both, by_row, by_column))
 
 
-def _student(value: float, variance: float, df: int) -> Mean:
+def student_mean(value: float, variance: float, df: int) -> Mean:
+    """A value with Student's interval from its variance and degrees of freedom."""
     from scipy.stats import t as student
 
     if df < 1 or not np.isfinite(variance):

@@ -450,6 +450,81 @@ class SelectionRecord:
     high: float = column("upper end")
 
 
+@dataclass(frozen=True, kw_only=True)
+class HorizonEffectRecord:
+    """`steering/NAME.horizons.parquet`: what one window of a clip shows of one feature, beside the
+    same window of the clip without steering; the intervention ends within the clip. Written by
+    `python -m pipeline steer DIR --evaluate --horizons`. Every window is cut out and heard by
+    itself."""
+
+    feature: str = column("NAME/INDEX, or pair/NAME for a pair of prompts")
+    intervention: str = column("as in NAME.effects.parquet")
+    draw: int = column("number of the random-pool's direction; 0 for other interventions")
+    hookpoint: str = column("where the stream is changed")
+    alpha: float = column("α: the dose")
+    beta: float = column("β that α is a multiple of", "raw activation")
+    prompt: str = column("the text that is generated from")
+    seed: int = column("of the drawing, the same with and without")
+    stop: float = column("when the intervention ends, from the clip's start", "s")
+    start: float = column("start of the window after the stop; negative before it", "s")
+    end: float = column("its end", "s")
+    changed_share: float = column("tokens of the window that differ, of all")
+    similarity: float | None = column("as in NAME.effects.parquet, of the window")
+    similarity_plain: float | None = column("the same without steering")
+    label: str = column("the text of the next two columns; empty if there is none")
+    label_similarity: float | None = column("CLAP cosine to the label")
+    label_similarity_plain: float | None = column("the same without steering")
+    own_activation: float | None = column(
+        "the feature's mean activation when the window is read again",
+        "standard deviations over validation tracks",
+    )
+    own_activation_plain: float | None = column(
+        "the same without steering", "standard deviations over validation tracks"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HorizonRecord:
+    """`steering/horizons.parquet`: the effect of an intervention in one window after its end, for
+    one SAE and measure; see `pipeline/steering/horizons/continuity.py`. Moves are per unit of α."""
+
+    sae: str = column("name of the SAE")
+    hookpoint: str = column("where the stream is changed")
+    intervention: str = column("as in NAME.horizons.parquet, without random-pool")
+    measure: str = column("similarity, label_similarity or own_activation")
+    stop: float = column("when the intervention ends, from the clip's start", "s")
+    start: float = column(
+        "start of the window after the stop; negative for the last one before", "s"
+    )
+    end: float = column("its end", "s")
+    features: int = column("features behind it")
+    seeds: int = column("seeds behind it")
+    random_directions: int = column("random directions behind the comparison")
+    effect: float = column("the measure less that of the same window without steering, mean")
+    low: float | None = column("lower end of its 95 % interval; null for one feature or seed")
+    high: float | None = column("upper end")
+    above_random: float = column("effect less that of the random directions")
+    above_low: float | None = column("lower end of its 95 % interval")
+    above_high: float | None = column("upper end")
+    persistence: float | None = column(
+        "b: move of this window per move of the last one before the stop, among random directions"
+    )
+    persistence_low: float | None = column("lower end of its 95 % interval")
+    persistence_high: float | None = column("upper end")
+    strength: float | None = column("F of the instrument that b is estimated with")
+    inside: float | None = column(
+        "share of features and seeds whose last window moved no further than random directions'"
+    )
+    adjusted: float | None = column(
+        "effect beyond what b says of the last window's move; null before the stop and where the "
+        "instrument is weak (F < 10)"
+    )
+    adjusted_low: float | None = column("lower end of its 95 % interval")
+    adjusted_high: float | None = column("upper end")
+    p: float | None = column("two-sided, of adjusted")
+    q: float | None = column("the same after Benjamini and Hochberg, over windows and measures")
+
+
 def schema_of(cls: type) -> pa.Schema:
     """The Parquet schema of a record class, with meaning and unit in each field's metadata."""
     import pyarrow as pa

@@ -128,6 +128,7 @@ def test_what_was_steered_goes_with_the_exemplars_alone(run_copy: Path) -> None:
     assert not (run_copy / "steering" / "a.txt").exists()
 
 
+AFTER_LABELS = ("steering-evaluation", "steering-horizons", "benchmark")
 AFTER_FEATURES = tuple(name for name in MADE_OF if name != "quality")
 
 
@@ -135,10 +136,10 @@ AFTER_FEATURES = tuple(name for name in MADE_OF if name != "quality")
     ("stage", "gone"),
     [
         ("scores", ("scores",)),
-        ("labels", ("labels", "scores", "steering-evaluation", "benchmark")),
+        ("labels", ("labels", "scores", *AFTER_LABELS)),
         (
             "exemplars",
-            ("exemplars", "labels", "scores", "steering", "steering-evaluation", "benchmark"),
+            ("exemplars", "labels", "scores", "steering", *AFTER_LABELS),
         ),
         ("features", ("features", "exemplars", "labels", "scores", *AFTER_FEATURES)),
         ("corpus", (*STAGES, *MADE_OF)),

@@ -13,12 +13,14 @@ from pipeline.__main__ import main
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.stages.steering_evaluation import evaluate
+from pipeline.steering.horizons.table import horizons_of
 from pipeline.steering.pairs import read_pairs
 from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.table import lines, mean_slopes, table_two
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
     EffectRecord,
+    HorizonEffectRecord,
     LabelCandidate,
     MovedRecord,
     records_from,
@@ -134,6 +136,33 @@ def test_what_cannot_be_evaluated_is_one_line(
     (directory.path / "run.json").write_text(json.dumps(run))
     with pytest.raises(PipelineError, match=r"belongs to subject .* and cannot steer subject"):
         evaluate(CONFIG, directory, progress=SilentProgress())
+
+
+def test_what_remains_after_a_stop_is_measured_window_by_window(
+    directory: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["steer", str(directory.path), "--evaluate", "--horizons", "--seconds", "3.2",
+               "--features", "1", "--takes", "2", "--prompt", "", "--random-directions", "3",
+               "--alpha", "1", "--sae", SAE]  # fmt: skip
+    assert main(command) == 0
+    rows = records_from(
+        HorizonEffectRecord, directory.read_table(f"steering/{SAE}.horizons.parquet")
+    )
+    windows = {(row.start, row.end) for row in rows}
+    assert windows == {(-2.0, -1.0), (-1.0, 0.0), (0.0, 1.0)}
+    assert len(rows) == (2 + 3) * 2 * len(windows)
+    assert all(row.own_activation is not None for row in rows)
+    assert {row.stop for row in rows} == {2.0}
+    found = horizons_of(directory)
+    assert {(row.intervention, row.start) for row in found} == {
+        (intervention, start) for intervention in ("add", "random-direction") for start in (-1, 0)
+    }
+    assert len(capsys.readouterr().out.splitlines()) == len(found) + 1
+    files = directory.manifest()["stages"]["steering-horizons"]["files"]
+    assert set(files) == {"steering/horizons.parquet", f"steering/{SAE}.horizons.parquet"}
+    assert verify(directory.path, progress=SilentProgress()) == []
+    assert main(["steer", str(directory.path), "--horizons"]) == 2
+    assert capsys.readouterr().err.endswith("--horizons needs --evaluate\n")
 
 
 def test_pairs_of_prompts_are_read_from_a_file(tmp_path: Path) -> None:

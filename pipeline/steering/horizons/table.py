@@ -1,0 +1,166 @@
+"""The table of effects by horizon: one row per intervention, measure and window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import isfinite
+
+import numpy as np
+
+from pipeline.steering import slopes as estimate
+from pipeline.steering.horizons.continuity import Continuity, Moves, beyond_continuity
+from pipeline.steering.horizons.windows import LAST, Window
+from pipeline.steering.plan import POOL
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import HorizonEffectRecord, HorizonRecord, records_from
+
+HORIZONS = "steering/horizons.parquet"
+MEASURES = ("similarity", "label_similarity", "own_activation")
+"""What effects are given of; each has a column `…_plain` in `HorizonEffectRecord`."""
+
+
+class Horizons:
+    """The rows of one SAE as arrays."""
+
+    def __init__(self, rows: Sequence[HorizonEffectRecord]) -> None:
+        self.rows = rows
+        self.alphas = np.array(sorted({row.alpha for row in rows}))
+        self.seeds = sorted({row.seed for row in rows})
+        self.windows: list[Window] = sorted({(row.start, row.end) for row in rows})
+        names = dict.fromkeys(row.intervention for row in rows)
+        self.interventions = [name for name in names if name != POOL]
+
+    def moves(self, intervention: str, measure: str) -> dict[str, np.ndarray]:
+        """By feature the moves [draw, seed, window] per unit of α; features that lack the measure
+        are left out."""
+        rows = [
+            row
+            for row in self.rows
+            if row.intervention == intervention and getattr(row, measure) is not None
+        ]
+        draws = sorted({row.draw for row in rows})
+        shape = (len(draws), len(self.seeds), len(self.windows), len(self.alphas))
+        alphas = self.alphas.tolist()
+        found: dict[str, np.ndarray] = {}
+        for row in rows:
+            array = found.setdefault(row.feature, np.full(shape, np.nan))
+            at = (
+                draws.index(row.draw),
+                self.seeds.index(row.seed),
+                self.windows.index((row.start, row.end)),
+                alphas.index(row.alpha),
+            )
+            array[at] = getattr(row, measure) - getattr(row, f"{measure}_plain")
+        return {name: estimate.slopes(array, self.alphas) for name, array in found.items()}
+
+
+def horizon_records(sae: str, horizons: Horizons) -> Iterator[HorizonRecord]:
+    """The table of one SAE."""
+    pools = {measure: horizons.moves(POOL, measure) for measure in MEASURES}
+    for intervention in horizons.interventions:
+        found: list[HorizonRecord] = []
+        for measure in MEASURES:
+            own = horizons.moves(intervention, measure)
+            if own:
+                found += _of_measure(sae, horizons, intervention, measure, own, pools[measure])
+        yield from _corrected(found)
+
+
+def _of_measure(
+    sae: str,
+    horizons: Horizons,
+    intervention: str,
+    measure: str,
+    own: dict[str, np.ndarray],
+    pool: dict[str, np.ndarray],
+) -> Iterator[HorizonRecord]:
+    ours = np.stack([array[0] for array in own.values()])  # [feature, seed, window]
+    random = np.stack([pool[name] for name in own], axis=1)  # [direction, feature, seed, window]
+    last = horizons.windows.index(LAST)
+    row = next(one for one in horizons.rows if one.intervention == intervention)
+    for place, (start, end) in list(enumerate(horizons.windows))[last:]:
+        effect = estimate.clustered(ours[..., place])
+        above = estimate.clustered(ours[..., place], random[..., place])
+        beyond = None if place == last else _beyond(ours, random, last, place)
+        adjusted = beyond.adjusted if beyond else None
+        yield HorizonRecord(
+            sae=sae,
+            hookpoint=row.hookpoint,
+            intervention=intervention,
+            measure=measure,
+            stop=row.stop,
+            start=start,
+            end=end,
+            features=len(ours),
+            seeds=ours.shape[1],
+            random_directions=len(random),
+            effect=effect.value,
+            low=_finite(effect.low),
+            high=_finite(effect.high),
+            above_random=above.value,
+            above_low=_finite(above.low),
+            above_high=_finite(above.high),
+            persistence=_finite(beyond.persistence.value) if beyond else None,
+            persistence_low=_finite(beyond.persistence.low) if beyond else None,
+            persistence_high=_finite(beyond.persistence.high) if beyond else None,
+            strength=_finite(beyond.strength) if beyond else None,
+            inside=beyond.inside if beyond else None,
+            adjusted=adjusted.value if adjusted else None,
+            adjusted_low=_finite(adjusted.low) if adjusted else None,
+            adjusted_high=_finite(adjusted.high) if adjusted else None,
+            p=_finite(adjusted.p) if adjusted else None,
+            q=None,
+        )
+
+
+def _beyond(ours: np.ndarray, random: np.ndarray, last: int, place: int) -> Continuity:
+    own, beside = (
+        Moves(before=moves[..., last - 1], last=moves[..., last], later=moves[..., place])
+        for moves in (ours, random)
+    )
+    return beyond_continuity(own, beside)
+
+
+def _corrected(rows: Sequence[HorizonRecord]) -> list[HorizonRecord]:
+    """The rows of one intervention with q."""
+    found = [row.p for row in rows if row.p is not None]
+    values = iter(estimate.benjamini_hochberg(np.array(found)).tolist())
+    return [row if row.p is None else replace(row, q=next(values)) for row in rows]
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def horizons_of(directory: RunDirectory) -> list[HorizonRecord]:
+    """The table of a run; empty if effects by horizon were not evaluated."""
+    if not directory.has(HORIZONS):
+        return []
+    return records_from(HorizonRecord, directory.read_table(HORIZONS))
+
+
+def lines(directory: RunDirectory) -> list[str]:
+    """The table as text."""
+    found = [
+        f"{'SAE':18} {'intervention':20} {'measure':16} {'window':>9} {'effect':>8} {'95 %':>18} "
+        f"{'above random':>12} {'95 %':>18} {'b':>6} {'beyond':>8} {'95 %':>18} {'q':>6}"
+    ]
+    for row in horizons_of(directory):
+        window = f"{row.start:g} to {row.end:g}"
+        found.append(
+            f"{row.sae:18} {row.intervention:20} {row.measure:16} {window:>9} {row.effect:8.4f} "
+            f"{_interval(row.low, row.high):>18} {row.above_random:12.4f} "
+            f"{_interval(row.above_low, row.above_high):>18} {_number(row.persistence, 2):>6} "
+            f"{_number(row.adjusted, 4):>8} {_interval(row.adjusted_low, row.adjusted_high):>18} "
+            f"{_number(row.q, 3):>6}"
+        )
+    return found
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{low:.4f} … {high:.4f}"
