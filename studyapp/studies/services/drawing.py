@@ -205,8 +205,14 @@ def draw_features(
     for name, count in given.items():
         own = [pooled for pooled in eligible if stratum[key(pooled)] == name]
         drawn += stream(seed, f"features:{', '.join(name)}").sample(own, count)
-    stream(seed, "order").shuffle(drawn)
-    return drawn
+    return in_order(drawn, seed)
+
+
+def in_order(drawn: Iterable[PooledFeature], seed: int) -> list[PooledFeature]:
+    """The chosen features in random order, whatever they were chosen from."""
+    ordered = sorted(drawn, key=lambda one: (one.feature.run.identifier, one.feature.identifier))
+    stream(seed, "order").shuffle(ordered)
+    return ordered
 
 
 Stratum = tuple[str, ...]

@@ -64,9 +64,7 @@ def choose(
         eligible = _by_score(study, eligible)
     if len(eligible) < study.features_wanted:
         raise StudyError(f"{study.features_wanted} features wanted, {_few(study, len(eligible))}")
-    chosen = eligible[: study.features_wanted]
-    drawing.stream(study.seed, "order").shuffle(chosen)
-    return chosen
+    return drawing.in_order(eligible[: study.features_wanted], study.seed)
 
 
 def left_out(study: Study, pool: Sequence[PooledFeature], methods: Sequence[str]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 A row is one text of one method for one item: `item, method, rank, text`, rank 1 being the method's
 best, and the item's clips as `clip_1, clip_2, clip_3`, or as `clips`, a list with `|` between from
 which three are drawn. Clips may be left out in all but one row of an item. Optional are
-`confidence` (0 to 1), `score` and `group`, by which items can be stratified.
+`confidence` (0 to 1), `score` and `score_NAME`, one column for each scorer, and `group`, by which
+items can be stratified.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,8 @@ MOST_RANK, MOST_CLIPS = 1_000, 100
 OWN_CANDIDATES, OPTIONS = 3, 5
 """As `studies.services.drawing` needs them; a test compares them."""
 METHOD = re.compile(r"[\w.@+ -]{1,60}")
+SCORE = re.compile(r"score_(?!given$)[a-z][a-z0-9-]{0,39}")
+"""A column of scores by a named scorer; `score` is the one by "given"."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -61,6 +64,9 @@ class Candidate:
     text: str
     confidence: float | None = None
     score: float | None = None
+    scores: tuple[tuple[str, float], ...] = field(default=(), repr=False)
+    """By named scorers; not in the text of which an identifier is made, since older tables had
+    none."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +146,9 @@ def _header_faults(header: list[str]) -> Iterator[Fault]:
     for name in sorted({name for name in header if header.count(name) > 1}):
         yield Fault(1, f"column {name!r:.60} appears more than once")
     for name in header:
-        if name not in (*COLUMNS, LIST):
-            yield Fault(1, f"column {name!r:.60} is unknown; known: {', '.join((*COLUMNS, LIST))}")
+        if name not in (*COLUMNS, LIST) and not SCORE.fullmatch(name):
+            known = ", ".join((*COLUMNS, LIST, "score_NAME"))
+            yield Fault(1, f"column {name!r:.60} is unknown; known: {known}")
     for name in NEEDED:
         if name not in header:
             yield Fault(1, f"column {name} is missing")
@@ -184,10 +191,18 @@ def _candidate(row: Row, faults: list[Fault]) -> Candidate | None:
         faults.append(Fault(line, f"rank is {rank!r:.40}: a whole number from 1, the best"))
     confidence = _number(row, "confidence", (0.0, 1.0), faults)
     score = _number(row, "score", (-1e9, 1e9), faults)
+    named = {
+        name.removeprefix("score_"): _number(row, name, (-1e9, 1e9), faults)
+        for name in cells
+        if SCORE.fullmatch(name)
+    }
+    scores = tuple((name, value) for name, value in sorted(named.items()) if value is not None)
     if len(faults) > before:
         return None
     text = " ".join(cells["text"].split())
-    return Candidate(line, cells["item"], cells["method"], int(rank), text, confidence, score)
+    return Candidate(
+        line, cells["item"], cells["method"], int(rank), text, confidence, score, scores
+    )
 
 
 def _unusable(cell: str, longest: int) -> str:

@@ -37,6 +37,8 @@ def identifier_of(table: ItemTable) -> str:
     digest = hashlib.sha256(repr((table.candidates, sorted(table.groups.items()))).encode())
     for item, clips in sorted(table.clips.items()):
         digest.update(repr((item, [table.sounds[clip].sha256 for clip in clips])).encode())
+    if scores := [(one.line, one.scores) for one in table.candidates if one.scores]:
+        digest.update(repr(scores).encode())
     return digest.hexdigest()[:12]
 
 
@@ -137,7 +139,7 @@ def _make_rows(run: Run, table: ItemTable) -> None:
             LabelCandidate(
                 feature=features[one.item], method=one.method, rank=one.rank, text=one.text,
                 confidence=one.confidence,
-                scores={} if one.score is None else {SCORER: one.score},
+                scores=dict(one.scores) | ({} if one.score is None else {SCORER: one.score}),
             )
             for one in table.candidates
         ),

@@ -29,7 +29,6 @@ from studyapp.runs.services.item_tables.check import (
     TEMPLATE,
     check,
 )
-from studyapp.studies.selectors.studies import items_of
 from studyapp.studies.services import drawing
 from tests.studyapp import factories
 
@@ -102,40 +101,6 @@ def test_a_study_of_a_table_is_open_exported_and_shown(tmp_path: Path, researche
     assert (Run.objects.count(), Study.objects.count()) == (1, 2)
 
 
-def test_a_study_from_a_run_and_from_its_items_as_a_table_are_the_same(tmp_path: Path) -> None:
-    study = factories.make_study(features=4)
-    rows: Rows = []
-    (tmp_path / "clips").mkdir()
-    for item in items_of(study):
-        if item.feature is None or item.condition is None:
-            continue
-        clips = [stimulus.clip for stimulus in item.stimuli]
-        for clip in clips:
-            assert clip is not None
-            shutil.copy(Path(settings.DATA) / clip.run.directory / clip.path, tmp_path / "clips")
-        own = item.feature.labels.filter(method=item.condition.method)
-        rows += [
-            {
-                "item": item.feature.identifier, "method": item.condition.method,
-                "rank": label.rank, "text": label.text, "confidence": label.confidence,
-                **{f"clip_{n}": Path(clip.path).name for n, clip in enumerate(clips, 1) if clip},
-            }
-            for label in own
-        ]  # fmt: skip
-    command(rows, tmp_path)
-    made = Study.objects.get(slug="things")
-
-    def heard(of: Study) -> dict[tuple[str, str], Any]:
-        return {
-            (item.feature.identifier, item.condition.method): (
-                [one.sha256 for one in item.stimuli], [one["text"] for one in item.options]
-            )
-            for item in items_of(of) if item.feature and item.condition
-        }  # fmt: skip
-
-    assert heard(made) == heard(study)
-
-
 def test_three_clips_are_drawn_from_a_list(tmp_path: Path) -> None:
     clips = sounds(tmp_path / "clips")
     rows: Rows = []
@@ -175,6 +140,8 @@ def test_the_constants_are_those_of_the_draw_and_the_rows_of_the_template_are_ri
         ({"text": "a\u202eb"}, "line 2: text holds a control character"),
         ({"confidence": "1.5"}, "line 2: confidence is '1.5': a number from 0 to 1"),
         ({"score": "high"}, "line 2: score is 'high': a number from"),
+        ({"score_clap": "x"}, "line 2: score_clap is 'x': a number from"),
+        ({"score_given": "1"}, "line 1: column 'score_given' is unknown; known: item, method"),
         ({"group": "z"}, "line 3: item 'thing 0' is in group 'z' elsewhere"),
         ({"group": "y/z"}, "line 2: group holds a /"),
         ({"clip_2": ""}, "line 2: clip_2 is empty, but other clips of the row are not"),
