@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.corpus.tracks import usable_tracks
 from pipeline.store.activations import ShardFacts
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import NeighbourRecord, SteeringRecord, TrackRecord, records_from
+from pipeline.store.tables import NeighbourRecord, TrackRecord, records_from
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,15 +187,3 @@ def timeline(values: np.ndarray, facts: ShardFacts) -> Timeline:
     scale = float(values.max()) if len(values) else 0.0
     levels = (values / scale * LEVELS).round().astype(int).tolist() if scale else [0] * len(values)
     return Timeline(tuple(levels), round(scale, 6), facts.frame_rate, facts.first_frame)
-
-
-def steered(directory: RunDirectory, sae: str, feature: str) -> list[SteeringRecord]:
-    """The clips that `python -m pipeline steer` made with the feature turned up, sorted by prompt,
-    seed and α; empty if it was not steered. Those of its rivals and controls are left out."""
-    relative = f"steering/{sae}.parquet"
-    if not directory.has(relative):
-        return []
-    table = directory.read_table(relative)
-    rows = records_from(SteeringRecord, table)
-    own = [row for row in rows if row.feature == feature and row.intervention == "add"]
-    return sorted(own, key=lambda row: (row.prompt, row.seed, row.alpha))

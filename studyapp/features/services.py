@@ -169,9 +169,15 @@ def store(*, feature: Feature, facts: Mapping[str, Any], notes: Sequence[str]) -
 
 
 def steering_made(run: Run, sae: str) -> float:
-    """Return when the SAE's steering was written (the file's time); 0 if there is none."""
+    """Return a number that changes when the SAE's steering or its evaluation is written: the sum of
+    the files' times; 0 if there are none."""
+    files = (f"{sae}.parquet", f"{sae}.effects.parquet")
+    return sum(_time_of(_steering(run) / name) for name in files)
+
+
+def _time_of(path: Path) -> float:
     try:
-        return (_steering(run) / f"{sae}.parquet").stat().st_mtime
+        return path.stat().st_mtime
     except OSError:
         return 0.0
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def work(lease: jobs.JobLease) -> bool:
     """Make the view of the job's feature."""
     from pipeline.errors import PipelineError
-    from pipeline.viewing.facts import SaeReader, steered
+    from pipeline.viewing.facts import SaeReader
+    from pipeline.viewing.steering import evaluated, steered
 
     feature = Feature.objects.select_related("run").filter(pk=lease.job.target).first()
     if feature is None:
@@ -36,6 +37,7 @@ def work(lease: jobs.JobLease) -> bool:
     try:
         facts = reader.facts(feature.index, list(clips))
         amplified = steered(reader.directory, feature.sae, feature.identifier)
+        measured = evaluated(reader.directory, feature.sae, feature.identifier)
     except PipelineError as error:
         raise jobs.WorkError(str(error)) from error
     notes: list[str] = []
@@ -49,7 +51,11 @@ def work(lease: jobs.JobLease) -> bool:
         sound = views.steered_sound(feature.run, feature.sae, name)
         _draw(sound, views.picture(feature.run, name), notes)
     lease.check()
-    steering = {"steering": [asdict(row) for row in amplified], "steering_made": made}
+    steering = {
+        "steering": [asdict(row) for row in amplified],
+        "evaluation": measured,
+        "steering_made": made,
+    }
     views.store(feature=feature, facts=facts.to_dict() | steering, notes=list(dict.fromkeys(notes)))
     return False
 

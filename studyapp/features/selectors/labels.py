@@ -161,20 +161,21 @@ def neighbours(
     """Return the most similar features by decoder cosine, with their best labels: two queries."""
     cosines = dict(view.facts["neighbours"]) if view else {}
     nearest = feature.neighbours[:limit]
-    known = {
-        near.identifier: near
-        for near in Feature.objects.filter(run=feature.run_id, identifier__in=nearest)
-    }
-    names = _own_names([near.pk for near in known.values()])
+    near = known(feature.run_id, nearest)
+    missing: tuple[None, list[str]] = (None, [])
     return [
         SimilarFeature(
-            name,
-            cosines.get(name),
-            sorted(names[known[name].pk]) if name in known else [],
-            known.get(name),
+            name, cosines.get(name), near.get(name, missing)[1], near.get(name, missing)[0]
         )
         for name in nearest
     ]
+
+
+def known(run_pk: int, identifiers: Sequence[str]) -> dict[str, tuple[Feature, list[str]]]:
+    """Identifier → the run's feature and its best labels, where there is one: two queries."""
+    found = list(Feature.objects.filter(run=run_pk, identifier__in=identifiers))
+    names = _own_names([one.pk for one in found])
+    return {one.identifier: (one, sorted(names[one.pk])) for one in found}
 
 
 def _lines(labels: Sequence[LabelCandidate], words: Sequence[str]) -> tuple[Line, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST, require_safe
@@ -23,8 +23,10 @@ from studyapp.features.selectors.labels import (
     scorers,
     with_cells,
 )
+from studyapp.features.views import steering
 from studyapp.features.views.asked import Asked
 from studyapp.features.views.shapes import Strip, bars, line
+from studyapp.features.views.steering import picture_of
 from studyapp.models import Feature, Role
 from studyapp.runs.services import folders
 from studyapp.runs.services.scorers import explained
@@ -98,7 +100,7 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
         "confidence_help": CONFIDENCE,
         "neighbours": neighbours(feature, selectors.view_of(feature)),
         "heard": selectors.listener_ratings(feature, visible(request.user, studies.every_study())),
-        **_material(feature),
+        **_material(feature, request.GET),
     }
     return render(request, "researcher/feature.html", context)
 
@@ -107,7 +109,12 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
 def feature_material(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
     """Show the part of the page that a worker makes; the page polls this until it is ready."""
     feature = _feature(request, pk, sae, index)
-    context = {"run": feature.run, "feature": feature, **_material(feature)}
+    context = {
+        "run": feature.run,
+        "feature": feature,
+        "is_part": True,
+        **_material(feature, request.GET),
+    }
     return render(request, "researcher/feature_material.html", context)
 
 
@@ -149,7 +156,7 @@ def picture(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     return send(request, feature_views.picture(run_for(request, pk), name), "image/png")
 
 
-def _material(feature: Feature) -> dict[str, Any]:
+def _material(feature: Feature, asked: QueryDict) -> dict[str, Any]:
     """Return the strips and the histogram, or the job that makes a missing view."""
     view, job = feature_views.current_view(feature)
     facts = view.facts if view else {"timelines": {}, "quantiles": [], "histogram": None}
@@ -163,7 +170,7 @@ def _material(feature: Feature) -> dict[str, Any]:
             _quantile_strip(feature, row, facts["timelines"], exemplars, lengths)
             for row in facts["quantiles"]
         ],
-        "steered": _steered(feature, facts.get("steering", [])),
+        **steering.context(feature, facts, asked),
         "histogram": facts["histogram"],
         "bars": bars(facts["histogram"]) if facts["histogram"] else [],
     }
@@ -176,7 +183,7 @@ def _exemplar_strip(feature: Feature, exemplar: Any, timelines: dict[str, Any]) 
         title=f"{exemplar.rank}. {clip.track}",
         detail=f"mean {exemplar.mean_activation:.3g}",
         audio=reverse("clip-audio", args=[feature.run_id, clip.sha256]),
-        picture=_picture(feature, clip.sha256) if timelines else "",
+        picture=picture_of(feature, clip.sha256) if timelines else "",
         seconds=clip.seconds,
         line=line(timeline, clip.seconds) if timeline else "",
         peak=min(exemplar.peak_seconds / clip.seconds, 1.0) * 1000 if clip.seconds else None,
@@ -200,40 +207,9 @@ def _quantile_strip(
         title=f"{row['quantile']:.0%} · {track}",
         detail=f"mean {row['mean_activation']:.3g}",
         audio=reverse(address, args=[feature.run_id, name]) if exists else "",
-        picture=_picture(feature, name) if exists else "",
+        picture=picture_of(feature, name) if exists else "",
         seconds=seconds,
         line=line(timeline, seconds) if timeline else "",
-    )
-
-
-def _steered(feature: Feature, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Group strips by prompt and seed: first without steering, then with the feature amplified."""
-    takes: dict[tuple[str, int], dict[str, Any]] = {}
-    for row in rows:
-        take = takes.setdefault(
-            (row["prompt"], row["seed"]),
-            {
-                "prompt": row["prompt"],
-                "seed": row["seed"],
-                "strips": [_steered_strip(feature, row, "plain_clip", "without", "")],
-            },
-        )
-        detail = f"{row['changed_share']:.0%} of tokens differ"
-        title = f"with α = {row['alpha']:g}"
-        take["strips"].append(_steered_strip(feature, row, "clip", title, detail))
-    return [*takes.values()]
-
-
-def _steered_strip(feature: Feature, row: dict[str, Any], key: str, title: str, detail: str) -> Any:
-    name = row[key]
-    exists = feature_views.steered_sound(feature.run, feature.sae, name).exists()
-    own = [feature.run_id, feature.sae, name]
-    return Strip(
-        title=title,
-        detail=detail,
-        audio=reverse("steered-audio", args=own) if exists else "",
-        picture=_picture(feature, name),
-        seconds=row["seconds"],
     )
 
 
@@ -242,11 +218,6 @@ def _seconds_of(timeline: dict[str, Any] | None) -> float:
         return 0.0
     frames: int = timeline["first_frame"] + len(timeline["values"])
     return frames / float(timeline["frame_rate"])
-
-
-def _picture(feature: Feature, name: str) -> str:
-    exists = feature_views.picture(feature.run, name).exists()
-    return reverse("picture", args=[feature.run_id, name]) if exists else ""
 
 
 def _address(pk: int, place: str, query: str) -> str:

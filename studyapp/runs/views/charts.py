@@ -193,6 +193,11 @@ def value(of: float | None, digits: int = 3) -> str:
     return "–" if of is None else f"{of:.{digits}f}"
 
 
+def interval(low: float | None, high: float | None, digits: int = 3) -> str:
+    """Return an interval; "–" if there is none."""
+    return "–" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
 def percent(of: float | None, digits: int = 1) -> str:
     """Return a share in per cent; "–" if there is none."""
     return "–" if of is None else f"{of * 100:.{digits}f} %"
