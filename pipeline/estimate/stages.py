@@ -222,11 +222,13 @@ def _features(of: Shapes, machine: Machine) -> StageCost:
     seconds = 0.0
     for n in of.sizes:
         seconds += of.frames * (2 * of.width * n / machine.flops + n / machine.selected)
-    # Weights, of all the hookpoint's SAEs if they are encoded together, and for each worker one
-    # batch's pre-activations, at its largest three times.
+    # Encoders, of all the hookpoint's SAEs if they are encoded together, and for each worker one
+    # batch's pre-activations, at its largest three times; before that, one SAE's decoder as it is
+    # read.
     largest, workers = max(of.sizes), of.config.machine.workers
     batch = min(CELLS_AT_ONCE, 4 * of.frames / of.tracks * largest)
-    device = 2 * 4 * of.width * _pieces(of)[1] + workers * 3 * 4 * batch
+    decoder = 2 * 4 * of.width * largest
+    device = 4 * of.width * _pieces(of)[1] + max(decoder, workers * 3 * 4 * batch)
     # What is sorted in memory at once: all latents of all tracks, if they fit.
     entries = of.tracks * largest * ENTRY.itemsize * SORTING
     memory = min(of.config.machine.memory_gb * 1e9, entries)

@@ -3,8 +3,9 @@
 Latents that fire at all make a sparse [track, latent] matrix: 84 GB if it were dense for 160,000
 tracks and 65,536 latents. Its entries come track by track and are wanted latent by latent, so they
 are sorted on disk: groups of latents go into files of their own, then one group at a time is read,
-sorted and counted. Whatever the number of workers or groups, each latent's entries are summed in
-the order of the tracks' names.
+sorted and counted; a group that would take too much memory is divided in the same way first.
+Whatever the number of workers or groups, each latent's entries are summed in the order of the
+tracks' names.
 
 The file `features/NAME.columns.safetensors` (see `pipeline.features.summaries`, which reads it):
 
@@ -43,6 +44,8 @@ from pipeline.store.writers import Writer
 
 MOST_GROUPS = 256
 """Files that are open together while tracks are encoded."""
+GROUP_LATENTS = 256
+"""Latents in a group at least."""
 SORTING = 4
 """Bytes of memory per byte of a group that is sorted: its entries, the order, and a copy."""
 VALUES = ("track", "mean", "max", "frame")
@@ -68,8 +71,10 @@ def make_columns(
         spills: dict[str, Spill] = {}
         for stored in saes:
             folder = folders.enter_context(writer.spill(stored.name))
-            groups = _groups_for(config, directory, stored, MOST_GROUPS // len(saes))
-            spills[stored.name] = Spill(folder, stored.sae.n_latents, groups)
+            latents = range(stored.sae.n_latents)
+            groups = max(1, min(MOST_GROUPS // len(saes), len(latents) // GROUP_LATENTS))
+            memory = config.machine.memory_gb * 1e9
+            spills[stored.name] = Spill(folder, latents, groups, memory)
         names = _encoded(config, directory, saes, spills, advance)
         return {
             stored.name: _gathered(
@@ -114,10 +119,10 @@ def _gathered(
     columns = StoredColumns(spill.folder)
     statistics = LatentStatistics.zeros(stored.sae.n_latents, config.exemplars.count)
     order = np.argsort(np.asarray(names, dtype=object), kind="stable")
-    listed = [names[place] for place in order]
-    inside = np.isin(listed, list(validation))
+    listed, rank = [names[place] for place in order], np.argsort(order)
+    inside = np.fromiter((name in validation for name in listed), bool, len(listed))
     for first, last, entries in spill.groups():
-        ordered = _sorted(entries, np.argsort(order))
+        ordered = _sorted(entries, rank)
         here = statistics.part(first, last)
         here.fill(ordered, first, inside, config.features)
         active = np.bincount(ordered["latent"] - first, minlength=last - first) > 0
@@ -134,21 +139,14 @@ def _kept(config: RunConfig, statistics: LatentStatistics, n_validation: int) ->
     return np.array([not reason for reason in reasons], dtype=bool)
 
 
-def _groups_for(config: RunConfig, directory: RunDirectory, stored: StoredSae, limit: int) -> int:
-    """In how many groups the latents must be sorted, at most `limit`, if every one of them were
-    active in every track."""
-    tracks = int(directory.stated("activations", "tracks", int))
-    most = tracks * stored.sae.n_latents * ENTRY.itemsize * SORTING
-    return min(
-        max(1, limit), stored.sae.n_latents, 1 + int(most / (config.machine.memory_gb * 1e9))
-    )
-
-
 class Spill:
     """Entries on disk, in files of neighbouring latents."""
 
-    def __init__(self, folder: Path, n_latents: int, groups: int) -> None:
-        self._edges = np.linspace(0, n_latents, groups + 1).astype(np.int64)
+    def __init__(self, folder: Path, latents: range, groups: int, memory: float) -> None:
+        """`memory`: bytes in which a group must be sorted, if it has more than one latent."""
+        edges = np.linspace(latents.start, latents.stop, groups + 1)
+        self._edges = edges.astype(np.int64)
+        self._memory = memory
         self.folder = folder
         self._paths = [folder / f"group-{number:03d}" for number in range(groups)]
 
@@ -174,10 +172,25 @@ class Spill:
 
     def groups(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """First latent, last latent (exclusive) and entries of each group; its file is removed."""
-        for path, (first, last) in zip(self._paths, pairwise(self._edges), strict=True):
+        for path, (first, last) in zip(self._paths, pairwise(self._edges.tolist()), strict=True):
+            if path.stat().st_size * SORTING > self._memory and last - first > 1:
+                yield from self._divided(path, range(first, last)).groups()
+                continue
             entries = np.fromfile(path, dtype=ENTRY)
             path.unlink()
-            yield int(first), int(last), entries
+            yield first, last, entries
+
+    def _divided(self, path: Path, latents: range) -> Spill:
+        """The entries of a group that is too large, in groups of their own."""
+        folder = path.with_name(f"{path.name}-divided")
+        folder.mkdir()
+        at_once = 1 + int(self._memory / (SORTING * ENTRY.itemsize))
+        groups = min(MOST_GROUPS, len(latents))
+        with Spill(folder, latents, groups, self._memory) as spill, path.open("rb") as stream:
+            while len(part := np.fromfile(stream, ENTRY, at_once)):
+                spill.add(part[np.argsort(part["latent"], kind="stable")])
+        path.unlink()
+        return spill
 
 
 def _sorted(entries: np.ndarray, rank: np.ndarray) -> np.ndarray:

@@ -25,6 +25,8 @@ from pipeline.store.safetensors import opened_tensors
 from pipeline.store.writers import Writer
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pipeline.sae.model import TopKSae
 
 ARCHITECTURES = ("topk", "jumprelu")
@@ -68,6 +70,10 @@ class StoredSae:
     facts: SaeFacts
 
 
+def _weights_path(name: str) -> str:
+    return f"sae/{name}/sae_weights.safetensors"
+
+
 def cfg_path(name: str) -> str:
     """Path of an SAE's configuration, relative to the run directory."""
     return f"sae/{name}/cfg.json"
@@ -104,7 +110,7 @@ def save(
     if isinstance(sae, ThresholdSae):
         arrays["threshold"] = sae.threshold * scale
     tensors = {key: value.contiguous().numpy() for key, value in arrays.items()}
-    writer.write_tensors(f"sae/{name}/sae_weights.safetensors", tensors)
+    writer.write_tensors(_weights_path(name), tensors)
     writer.write_json(cfg_path(name), _cfg(sae, facts, training or {}, densities))
 
 
@@ -129,7 +135,7 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
     }  # fmt: skip
     if has_threshold:
         shapes["threshold"] = (n,)
-    with opened_tensors(directory.path_of(f"sae/{name}/sae_weights.safetensors")) as weights:
+    with opened_tensors(directory.path_of(_weights_path(name))) as weights:
         stored = set(weights.keys())
         for key, shape in shapes.items():  # copy_ would broadcast a tensor of another shape
             found = tuple(weights.get_slice(key).get_shape()) if key in stored else None
@@ -152,6 +158,20 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
                 sae.norms.copy_(sae.W_dec.norm(dim=1).clamp_min(1e-8))
                 sae.W_dec.div_(sae.norms[:, None])
     return StoredSae(name, sae.requires_grad_(False), read_facts(directory, name))
+
+
+def directions(directory: RunDirectory, stored: StoredSae, latents: Sequence[int]) -> np.ndarray:
+    """Rows of W_dec [latent, d] of an SAE that has released it."""
+    import numpy as np
+
+    from pipeline.sae.adopted import Adopted
+
+    weights = directory.tensor_file(_weights_path(stored.name))
+    rows = [weights.read("W_dec", latent, latent + 1) for latent in latents]
+    found = np.concatenate([*rows, np.zeros((0, weights.shape("W_dec")[1]), np.float32)])
+    if isinstance(stored.sae, Adopted):
+        found /= stored.sae.norms[latents].cpu().numpy()[:, None]
+    return found
 
 
 def _empty(name: str, cfg: Mapping[str, Any], d: int, n: int, k: int) -> TopKSae:

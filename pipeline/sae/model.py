@@ -88,6 +88,10 @@ class TopKSae(nn.Module):
         """x̂ = z W_dec + b_dec, the reconstruction [frame, d]."""
         return self.combine(latents) + self.b_dec
 
+    def release_decoder(self) -> None:
+        """Free W_dec, which encoding does not read: at d 2,048 and n 65,536, half a gigabyte."""
+        self.W_dec = nn.Parameter(self.W_dec.new_empty(self.n_latents, 0), requires_grad=False)
+
     def in_units_of(self, x: Tensor, y: Tensor) -> Tensor:
         """A reconstruction y [frame, d] of the frames x in the units of x: y, since this SAE does
         not normalise frames; others do (`pipeline.sae.adopted`)."""

@@ -90,9 +90,7 @@ def _of_saes(
     reason."""
     split = {track.track: track.split for track in usable_tracks(directory)}
     validation = frozenset(track for track in split if split[track] == "validation")
-    saes = [checkpoint.load(directory, name) for name in names]
-    for stored in saes:
-        stored.sae.to(config.machine.device)
+    saes = [_encoder(config, directory, name) for name in names]
     statistics = make_columns(
         config, directory, saes, writer, validation,
         everything=directory.has("concepts.json"), advance=advance,
@@ -103,18 +101,30 @@ def _of_saes(
             stored.name, stored.facts.hookpoint, statistics[stored.name], len(validation),
             config.features,
         )  # fmt: skip
-        _write(writer, stored, records, config.features.neighbours)
+        _write(writer, directory, stored, records, config.features.neighbours)
         found = Counter(record.reason or "kept" for record in records)
         counts[stored.name] = dict(sorted(found.items()))
     return counts
 
 
+def _encoder(config: RunConfig, directory: RunDirectory, name: str) -> StoredSae:
+    """An SAE without its decoder, on the config's device."""
+    stored = checkpoint.load(directory, name)
+    stored.sae.release_decoder()
+    stored.sae.to(config.machine.device)
+    return stored
+
+
 def _write(
-    writer: Writer, stored: StoredSae, records: Sequence[FeatureRecord], n_neighbours: int
+    writer: Writer,
+    directory: RunDirectory,
+    stored: StoredSae,
+    records: Sequence[FeatureRecord],
+    n_neighbours: int,
 ) -> None:
     name = stored.name
     kept = [record.index for record in records if record.kept]
-    directions = stored.sae.W_dec[kept].cpu().numpy()
+    directions = checkpoint.directions(directory, stored, kept)
     near = [
         NeighbourRecord(feature_key(name, latent), feature_key(name, other), rank, cosine)
         for latent, other, rank, cosine in neighbours(directions, kept, n_neighbours)

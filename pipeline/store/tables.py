@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 
+ROWS_AT_ONCE = 1024
+"""Rows of a table that are converted together."""
+
 
 def column(meaning: str, unit: str = "", *, default: Any = MISSING) -> Any:
     """A column of a table, with its meaning and, if it has one, its unit."""
@@ -26,7 +29,7 @@ def column(meaning: str, unit: str = "", *, default: Any = MISSING) -> Any:
     return field(metadata=metadata, default=default)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # slots where there are very many
 class TrackRecord:
     """`corpus.parquet`: one recording of the corpus."""
 
@@ -114,7 +117,7 @@ class QualityRecord:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FeatureRecord:
     """`features/NAME.parquet`: one latent, kept or dropped."""
 
@@ -558,8 +561,14 @@ def records_from(cls: type[Record], table: pa.Table) -> list[Record]:
         for f in fields(cast(Any, cls))
         if f.default is MISSING or f.name in table.column_names
     ]
-    rows = table.select(names).to_pylist()
-    return [cls(**{name: _frozen(value) for name, value in row.items()}) for row in rows]
+    records: list[Record] = []
+    # In parts: as Python's lists and dicts a whole table takes several times its records' memory.
+    for part in table.select(names).to_batches(max_chunksize=ROWS_AT_ONCE):
+        known: dict[str, str] = {}
+        for row in part.to_pylist():
+            values = {name: _frozen(value, known) for name, value in row.items()}
+            records.append(cls(**values))
+    return records
 
 
 def _arrow_type(hint: Any) -> pa.DataType:
@@ -577,5 +586,8 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _frozen(value: Any, known: dict[str, str]) -> Any:
+    """A value of a record; texts that are `known` are stored once."""
+    if isinstance(value, list):
+        return tuple(_frozen(one, known) for one in value)
+    return known.setdefault(value, value) if isinstance(value, str) else value

@@ -12,7 +12,8 @@ import torch
 
 from pipeline.config import MachineConfig, RunConfig, config_from_dict
 from pipeline.errors import PipelineError
-from pipeline.features.encoding import frames_of, summarise
+from pipeline.features.columns import SORTING, Spill
+from pipeline.features.encoding import ENTRY, frames_of, summarise
 from pipeline.features.exemplars import choose, peak_seconds
 from pipeline.features.statistics import EDGES
 from pipeline.features.summaries import columns_path, matrices, open_summaries
@@ -77,12 +78,34 @@ def test_files_do_not_depend_on_workers_memory_or_groups(
     ):
         monkeypatch.setattr("pipeline.features.columns.SORTING", 1_000_000)
         monkeypatch.setattr("pipeline.features.columns.MOST_GROUPS", groups)
+        monkeypatch.setattr("pipeline.features.columns.GROUP_LATENTS", 1)
         make(
             OfSaes(replace(config, machine=machine), directory),
             directory,
             progress=SilentProgress(),
         )
         assert directory.digest("features") == before
+
+
+def test_no_group_takes_more_memory_than_it_may(tmp_path: Path) -> None:
+    drawn = np.random.default_rng(0)
+    entries = np.zeros(4000, dtype=ENTRY)
+    # Some latents are active in nearly all tracks, most in few.
+    cells = np.flatnonzero(drawn.random(600 * 40) < np.repeat(drawn.random(600) ** 8, 40))[:4000]
+    entries = entries[: len(cells)]
+    entries["latent"], entries["track"] = np.divmod(cells, 40)
+    entries["mean"] = drawn.random(len(cells))
+    memory = 60 * ENTRY.itemsize * SORTING
+    with Spill(tmp_path, range(600), 2, memory) as spill:
+        for track in range(40):
+            spill.add(entries[entries["track"] == track])
+    groups = list(spill.groups())
+    assert [first for first, _, _ in groups[1:]] == [last for _, last, _ in groups[:-1]]
+    assert all(len(group) <= 60 for _, _, group in groups)
+    assert len(groups) > 20
+    found = np.concatenate([group for _, _, group in groups])
+    np.testing.assert_array_equal(np.sort(found, order=["latent", "track"]), entries)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_without_planted_concepts_only_kept_latents_have_columns(

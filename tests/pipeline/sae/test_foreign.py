@@ -61,6 +61,21 @@ def test_an_adopted_sae_has_the_latents_that_its_library_gives(
         torch.testing.assert_close(one.W_dec.norm(dim=1), torch.ones(sae.n_latents))
 
 
+@pytest.mark.parametrize("name", ["saelens-topk", "saelens-jumprelu", "sparsify-topk"])
+def test_an_sae_without_its_decoder_encodes_and_its_directions_are_read_again(
+    name: str, directory: RunDirectory
+) -> None:
+    with directory.writer("sae") as writer:
+        checkpoint.save(writer, "x", sae_of(foreign.read(str(FOLDER / name))), FACTS, raw=True)
+    whole, half = checkpoint.load(directory, "x"), checkpoint.load(directory, "x")
+    half.sae.release_decoder()
+    x = load_file(FOLDER / name / "expected.safetensors")["x"]
+    assert all(map(torch.equal, half.sae.encode(x), whole.sae.encode(x)))
+    for latents in ([5, 2], []):
+        found = checkpoint.directions(directory, half, latents)
+        assert torch.equal(torch.from_numpy(found), whole.sae.W_dec[latents])
+
+
 @pytest.mark.parametrize("name", ["saelens-topk", "saelens-topk-rescaled", "sparsify-topk"])
 def test_an_adopted_sae_reconstructs_as_its_library_does(name: str) -> None:
     found = foreign.read(str(FOLDER / name))
