@@ -19,6 +19,7 @@ from pipeline.errors import PipelineError
 SIDES = {
     "ours exact": {"side": "ours", "kernel": "exact"},
     "ours bf16": {"side": "ours", "kernel": "bf16"},
+    "ours int8": {"side": "ours", "kernel": "int8"},
     "ours dense": {"side": "ours", "kernel": "dense"},
     "sparsify": {"side": "sparsify"},
     "saelens": {"side": "saelens"},

@@ -28,7 +28,7 @@ HOOKPOINT_PRESETS = {
 """The hookpoints of Singh, Cherep and Maes (arXiv 2505.18186) by name: the output of these blocks,
 counted from 0, of MusicGen small (24 blocks) and large (48)."""
 CENTRES = ("geometric_median", "mean")
-KERNELS = ("exact", "bf16", "dense")
+KERNELS = ("exact", "bf16", "int8", "dense")
 VARIANTS = ("topk", "batch-topk", "jumprelu")
 THRESHOLD_UNITS = ("normalised", "relative")
 SYNONYMS = ("words", "clap")
@@ -201,8 +201,9 @@ class SaeConfig:
     """The gradient of all weights together is shortened to this length where it is longer; 0 for
     never."""
     kernel: str = "exact"
-    """How a step is computed, one of `pipeline.sae.kernels.KERNELS`: `exact`, in fp32; `bf16`,
-    which preselects latents in bf16 where the machine can; `dense`, the slow reference."""
+    """How a step is computed, one of `pipeline.sae.kernels.KERNELS`: `exact`, in fp32; `bf16`
+    and `int8`, which preselect latents in these where the machine can; `dense`, the slow
+    reference."""
     variant: str = "topk"
     """Which latents of a batch fire, one of `pipeline.sae.variants.VARIANTS`: `topk`, the k largest
     of each frame; `batch-topk`, the largest of the batch, k per frame on average; `jumprelu`, all

@@ -1,4 +1,4 @@
-"""Whether this machine multiplies bf16 matrices in hardware."""
+"""Which products of low precision this machine computes in hardware."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 
 X86 = ("avx512_bf16", "amx_bf16")
 """Names in torch's list of a processor's capabilities."""
+X86_INT8 = ("avx512_vnni", "avx_vnni", "amx_int8")
+"""The same for products of 8-bit integers. Older processors' would overflow."""
 
 
 @cache
@@ -21,6 +23,14 @@ def has_bf16(device: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name) for name in X86) or _arm_has_bf16()
+
+
+@cache
+def has_int8(device: str) -> bool:
+    """Whether `device` has instructions for exact products of 8-bit integers, which torch uses on
+    x86 only."""
+    capabilities = torch.cpu.get_capabilities()
+    return not device.startswith("cuda") and any(capabilities.get(name) for name in X86_INT8)
 
 
 def _arm_has_bf16() -> bool:

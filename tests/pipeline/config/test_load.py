@@ -60,7 +60,7 @@ def test_a_model_that_is_no_folder_is_left_a_hub_name(tmp_path: Path) -> None:
         ({"subject": SUBJECT, "sae": {"ks": 16}}, "[sae] ks must be a list, not 16"),
         (
             {"subject": SUBJECT, "sae": {"kernel": "sparse"}},
-            "[sae] kernel is 'sparse'; known: exact, bf16, dense",
+            "[sae] kernel is 'sparse'; known: exact, bf16, int8, dense",
         ),
         (
             {"subject": SUBJECT, "sae": {"prefixes": [0.5, 0.25]}},

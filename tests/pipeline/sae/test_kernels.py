@@ -1,4 +1,4 @@
-"""Every kernel has the reference's loss and gradients; bf16 says what it misses."""
+"""Every kernel has the reference's loss and gradients; bf16 and int8 say what they miss."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from pipeline.config.sections import KERNELS as OF_CONFIG
 from pipeline.errors import PipelineError
 from pipeline.sae.kernels import KERNELS, kernel_of
 from pipeline.sae.kernels.base import Encoder
-from pipeline.sae.kernels.bf16 import Bf16Candidates
 from pipeline.sae.kernels.dense import Dense
 from pipeline.sae.kernels.exact import Exact
 from pipeline.sae.kernels.largest import largest
-from pipeline.sae.kernels.machine import has_bf16
+from pipeline.sae.kernels.machine import has_bf16, has_int8
 from pipeline.sae.kernels.pairs import dots_by_bags, dots_by_samples
+from pipeline.sae.kernels.preselected import Bf16Candidates, Int8Candidates
 from pipeline.sae.model import TopKSae
 from pipeline.sae.trainer import Training, Wanted
 from pipeline.sae.variants import variant_of
 
 FAST = {"exact": Exact, "bf16": Bf16Candidates}
+if has_int8("cpu"):  # Others have no such product, or one that overflows.
+    FAST["int8"] = Int8Candidates
 
 
 @dataclass(frozen=True)
@@ -139,29 +141,36 @@ def test_the_dot_products_of_pairs_are_the_same_in_both_ways(kind: torch.dtype) 
 
 
 def test_every_kernel_is_compared_here_and_known_to_the_config() -> None:
-    assert {*FAST, "dense"} == set(KERNELS) == set(OF_CONFIG)
+    assert {*FAST, "dense", "int8"} == set(KERNELS) == set(OF_CONFIG)
     for name in KERNELS:
         kernel_of(name, "cpu")
     with pytest.raises(PipelineError, match="unknown SAE kernel 'sparse'; known: exact, bf16"):
         kernel_of("sparse", "cpu")
 
 
-def test_without_bf16_instructions_the_exact_kernel_is_used() -> None:
-    expected = Bf16Candidates if has_bf16("cpu") else Exact
-    assert type(kernel_of("bf16", "cpu")) is expected
+def test_without_the_instructions_the_next_kernel_is_used() -> None:
+    bf16 = Bf16Candidates if has_bf16("cpu") else Exact
+    assert type(kernel_of("bf16", "cpu")) is bf16
+    assert type(kernel_of("int8", "cpu")) is (Int8Candidates if has_int8("cpu") else bf16)
 
 
-def test_bf16_misses_few_of_the_top_k_and_the_loss_stays() -> None:
-    """At d 256, n 2,048, k 32, at the start of a training."""
+@pytest.mark.parametrize("kernel", FAST)
+@pytest.mark.parametrize("large", [1.0, 10.0])
+def test_low_precision_misses_few_of_the_top_k_and_the_loss_stays(
+    kernel: str, large: float
+) -> None:
+    """At d 256, n 2,048, k 32, at the start of a training; also with five dimensions that are ten
+    times as large as the others."""
     generator = torch.Generator().manual_seed(0)
     sae = TopKSae(256, 2048, 32)
     sae.initialise(generator, torch.zeros(256))
     x = torch.randn(256, 256, generator=generator)
+    x[:, :5] *= large
     encoder, found = Encoder.of(sae), {}
-    for name, kernel in (("exact", Exact()), ("bf16", Bf16Candidates())):
-        latents = kernel.top(encoder, x, kernel.scores(encoder, x), 32)
-        loss = (x - kernel.combine(latents, sae.W_dec)).square().mean().item()
+    for name, each in (("exact", Exact()), (kernel, FAST[kernel]())):
+        latents = each.top(encoder, x, each.scores(encoder, x), 32)
+        loss = (x - each.combine(latents, sae.W_dec)).square().mean().item()
         found[name] = (latents.dense(2048) > 0, loss)
-    missed = (found["exact"][0] & ~found["bf16"][0]).sum() / found["exact"][0].sum()
+    missed = (found["exact"][0] & ~found[kernel][0]).sum() / found["exact"][0].sum()
     assert missed < 1e-3
-    assert found["bf16"][1] == pytest.approx(found["exact"][1], rel=1e-4)
+    assert found[kernel][1] == pytest.approx(found["exact"][1], rel=5e-4)
