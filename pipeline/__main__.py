@@ -305,6 +305,11 @@ def _parser() -> argparse.ArgumentParser:
         help="take this quantile over the exemplars for β; default: 1, the largest",
     )  # fmt: skip
     steering.add_argument(
+        "--layer", metavar="HOOKPOINT",
+        help="where to add vectors, such as decoder.layers.2.resid_post, or search: where they "
+             "move the heads most; default: the SAE's hookpoint",
+    )  # fmt: skip
+    steering.add_argument(
         "--method", help="whose labels are the prompts and the texts to compare with"
     )
     steering.add_argument(

@@ -234,7 +234,7 @@ def _steering_settings(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of a steering's config that options name."""
     named = (
         "features", "prompt", "seconds", "takes", "halves", "seed", "when", "beta_quantile",
-        "method", "pairs", "rows", "random_directions",
+        "method", "pairs", "rows", "random_directions", "layer",
     )  # fmt: skip
     chosen = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
     if options.stratify:

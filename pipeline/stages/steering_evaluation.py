@@ -3,8 +3,9 @@
 Input: `sae/`, `features/`, `exemplars/`, labels where there are any, the subject, CLAP, and for
 planted concepts the corpus. Output per SAE: `steering/NAME.effects.parquet`, one row per feature,
 intervention, α and seed, `steering/NAME.moved.parquet`, `steering/NAME.slopes.parquet`,
-`steering/NAME.output-scores.parquet`; of all SAEs `steering/slopes.parquet`,
-`steering/table2.parquet`, `steering/selection.parquet`, `steering/ablation.parquet`.
+`steering/NAME.output-scores.parquet`, and `steering/NAME.layers.parquet` after a search for the
+layer; of all SAEs `steering/slopes.parquet`, `steering/table2.parquet`,
+`steering/selection.parquet`, `steering/ablation.parquet`.
 
 The estimates are explained in `pipeline/steering/slopes.py`, the measures in `hearing.py`,
 `concepts.py` and `output_score.py` beside it; docs/steering.md says what was found.
@@ -25,6 +26,7 @@ from pipeline.steering import evaluation, table
 from pipeline.steering.causal import ablation_records
 from pipeline.steering.evaluation import STAGE
 from pipeline.steering.hearing import Ear, frechet
+from pipeline.steering.layers import placed
 from pipeline.steering.material import material_of
 from pipeline.steering.moved import moved_records
 from pipeline.steering.output_score import output_scores, selection_records
@@ -37,6 +39,7 @@ from pipeline.store.tables import (
     AblationRecord,
     EffectRecord,
     ImprovedRecord,
+    LayerScoreRecord,
     MeanSlopeRecord,
     MovedRecord,
     OutputScoreRecord,
@@ -110,6 +113,9 @@ def _sae(tools: Tools, writer: StageWriter, name: str) -> _Found:
     if not features:
         tools.progress.note(f"SAE {name} has no kept feature to steer")
         return _Found([], [], [], [])
+    material, layers = placed(tools.subject, material, features, tools.progress)
+    if layers:
+        writer.write_table(f"steering/{name}.layers.parquet", table_of(LayerScoreRecord, layers))
     clips = planned(config, material, [*features, *material.pairs])
     # 2) Generate and measure.
     kept = np.array(sorted(one.index for one in material.features.values()))

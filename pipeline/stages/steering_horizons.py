@@ -20,6 +20,7 @@ from pipeline.steering.concepts import NONE
 from pipeline.steering.hearing import Ear
 from pipeline.steering.horizons.table import HORIZONS, Horizons, horizon_records
 from pipeline.steering.horizons.windows import STAGE, WindowEar, effects, stopped, windows_of
+from pipeline.steering.layers import placed
 from pipeline.steering.material import material_of
 from pipeline.steering.plan import planned
 from pipeline.steering.settings import HorizonsConfig
@@ -60,11 +61,9 @@ def _sae(
     tools: Tools, config: HorizonsConfig, writer: StageWriter, name: str
 ) -> list[HorizonRecord]:
     """Evaluate one SAE and write its rows."""
-    directory, facts = tools.directory, tools.subject.facts
+    directory = tools.directory
     # 1) The features and the clips; every vector acts up to the stop.
     material = material_of(directory, name, config, tools.subject)
-    schedule = stopped(config, facts.frame_rate)
-    material = replace(material, schedule=schedule)
     features = [
         one.feature
         for one in drawn_features(directory, name, config)
@@ -73,6 +72,8 @@ def _sae(
     if not features:
         tools.progress.note(f"SAE {name} has no kept feature to steer")
         return []
+    material, _ = placed(tools.subject, material, features, tools.progress)
+    material = replace(material, schedule=stopped(config, tools.subject.facts.frame_rate))
     clips = planned(config, material, [*features, *material.pairs])
     # 2) Generate and listen, window by window.
     kept = np.array(sorted(one.index for one in material.features.values()))

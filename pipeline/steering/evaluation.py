@@ -133,7 +133,7 @@ def _effect(
         feature=aim.name,
         intervention=clip.intervention,
         draw=clip.draw,
-        hookpoint=ear.stored.facts.hookpoint,
+        hookpoint=clip.asked.hookpoint(ear.stored),
         alpha=clip.alpha,
         beta=clip.beta,
         norm=clip.asked.norm,

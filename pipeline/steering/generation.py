@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.corpus import audio
 from pipeline.progress import Progress
 from pipeline.steering.interventions import Asked, Material, asked
+from pipeline.steering.layers import placed
 from pipeline.steering.material import material_of
 from pipeline.steering.settings import SteeringConfig
 from pipeline.steering.vectors import drawn_features
@@ -42,6 +43,7 @@ def steer_sae(
     material = material_of(directory, name, config, subject)
     drawn = [f.feature for f in drawn_features(directory, name, config)]
     features = [feature for feature in drawn if feature in material.features]
+    material, _ = placed(subject, material, features, progress)
     wanted = [
         _Wanted(feature, intervention, alpha, config.seed + take, made)
         for feature in (*features, *material.pairs)
@@ -96,7 +98,7 @@ def _record(
 ) -> SteeringRecord:
     return SteeringRecord(
         feature=one.feature,
-        hookpoint=material.stored.facts.hookpoint,
+        hookpoint=one.asked.hookpoint(material.stored),
         alpha=one.alpha,
         beta=material.betas[one.feature],
         halves=config.halves,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -59,6 +59,11 @@ class Asked:
         """The prompt of the clip without steering that this one is compared with."""
         return config.prompt if self.plain_prompt is None else self.plain_prompt
 
+    def hookpoint(self, stored: StoredSae) -> str:
+        """Where the stream is changed; the SAE's own hookpoint if it is not."""
+        changed = [one.vector.hookpoint for one in self.interventions]
+        return changed[0] if changed else stored.facts.hookpoint
+
 
 @dataclass(frozen=True)
 class Material:
@@ -80,6 +85,8 @@ class Material:
     """The unit direction of each pair of prompts, by `PAIR` and its name."""
     schedule: tuple[tuple[float, float], ...] | None = None
     """Points (seconds, weight) in place of the config's; None for those."""
+    hookpoint: str | None = None
+    """Where vectors are added; None for the SAE's own hookpoint."""
 
     @cached_property
     def differences(self) -> dict[str, Tensor]:
@@ -105,10 +112,15 @@ class Material:
             vector, strength, halves=at.halves, when=at.when, schedule=schedule, **more
         )
 
+    def vector(self, direction: Tensor) -> SteeringVector:
+        """A direction [d] where vectors are added."""
+        own = vector_at(self.stored, direction)
+        return own if self.hookpoint is None else replace(own, hookpoint=self.hookpoint)
+
     def along(self, feature: str, alpha: float, direction: Tensor) -> Asked:
         """α β times a unit direction [d], in the config's prompt."""
         norm = alpha * self.betas[feature]
-        one = self.intervene(vector_at(self.stored, direction), norm)
+        one = self.intervene(self.vector(direction), norm)
         return Asked(self.config.prompt, (one,), norm)
 
     def drawing(self, *what: object) -> Random:
@@ -252,5 +264,5 @@ def random_pool(material: Material, draw: int, alpha: float, beta: float) -> Ask
     """α β along the direction `draw` of those that all features are compared with."""
     width = material.stored.sae.W_dec.shape[1]
     direction = random_unit(width, material.config.seed, "random pool", material.stored.name, draw)
-    one = material.intervene(vector_at(material.stored, direction), alpha * beta)
+    one = material.intervene(material.vector(direction), alpha * beta)
     return Asked(material.config.prompt, (one,), alpha * beta)

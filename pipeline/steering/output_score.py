@@ -42,13 +42,11 @@ def output_scores(subject: Any, material: Material, progress: Progress) -> list[
     own = [add(material, name, 1.0).interventions[0] for name in names]
     beta = float(np.median([material.betas[name] for name in names]))
     random = [random_pool(material, draw, 1.0, beta).interventions[0] for draw in range(RANDOM)]
-    seeds = [material.config.seed + piece for piece in range(PIECES)]
-    made = subject.generate_many([Request(material.config.prompt, one) for one in seeds], SECONDS)
-    codes = torch.stack([clip.codes for clip in made])
+    codes = pieces(subject, material)
     progress.start(
         f"output scores {material.stored.name}", PIECES * (len(own) + len(random)), "pass"
     )
-    scores = _scores(subject, codes, [*own, *random], progress)
+    scores = divergences(subject, codes, [*own, *random], progress)
     progress.finish()
     baseline = float(scores[len(own) :].mean())
     order = np.argsort(-scores[: len(own)], kind="stable")
@@ -64,11 +62,25 @@ def output_scores(subject: Any, material: Material, progress: Progress) -> list[
     ]
 
 
-def _scores(
-    subject: Any, codes: Tensor, interventions: Sequence[Intervention], progress: Progress
+def pieces(subject: Any, material: Material) -> Tensor:
+    """Codes [piece, codebook, frame] of the music without steering that heads are read on."""
+    seeds = [material.config.seed + piece for piece in range(PIECES)]
+    made = subject.generate_many([Request(material.config.prompt, one) for one in seeds], SECONDS)
+    return torch.stack([clip.codes for clip in made])
+
+
+def divergences(
+    subject: Any,
+    codes: Tensor,
+    interventions: Sequence[Intervention],
+    progress: Progress,
+    *,
+    by_head: bool = False,
 ) -> np.ndarray:
-    """Mean KL [intervention], nats per code, over `codes` [piece, codebook, frame]."""
-    totals = np.zeros(len(interventions))
+    """Mean KL [intervention], or [intervention, codebook] by head, nats per code, over `codes`
+    [piece, codebook, frame]."""
+    shape = (len(interventions), codes.shape[1]) if by_head else (len(interventions),)
+    totals = np.zeros(shape)
     for piece in codes:
         plain = subject.steered_logits(piece[None], [()]).log_softmax(dim=-1)
         for start in range(0, len(interventions), ROWS):
@@ -76,7 +88,8 @@ def _scores(
             rows = piece[None].expand(len(part), -1, -1)
             steered = subject.steered_logits(rows, [(one,) for one in part]).log_softmax(dim=-1)
             divergence = (plain.exp() * (plain - steered)).sum(dim=-1)  # [row, codebook, step]
-            totals[start : start + len(part)] += divergence.mean(dim=(1, 2)).double().numpy()
+            mean = divergence.mean(dim=2 if by_head else (1, 2))
+            totals[start : start + len(part)] += mean.double().numpy()
             progress.advance(len(part))
     return totals / len(codes)
 

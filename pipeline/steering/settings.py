@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.config.sections import parse_hookpoint
 from pipeline.errors import PipelineError
 from pipeline.subjects.base import HALVES, WHEN
+
+SEARCH = "search"
+"""In place of a hookpoint: the one that moves the output most."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,14 @@ class SteeringConfig:
     music is compared with; by default the run's first that has labels."""
     pairs: str = ""
     """A TOML file of paired prompts for the intervention `mean-difference`."""
+    layer: str = ""
+    """Where vectors are added: a hookpoint, or `search` for the block after which the features'
+    vectors move the heads most; by default the SAE's own hookpoint. Interventions that read the
+    SAE (`clamp`, `ablate`) always act at its own."""
 
     def __post_init__(self) -> None:
+        if self.layer not in ("", SEARCH):
+            parse_hookpoint(self.layer)
         if min(self.features, self.takes, self.seconds) <= 0:
             raise PipelineError(
                 f"features is {self.features}, takes {self.takes}, seconds {self.seconds:g}; each "

@@ -51,6 +51,10 @@ class Effects:
         self.beta = {row.feature: row.beta for row in own}
         self._gains: dict[tuple[str, str], dict[tuple[str, int], np.ndarray]] = {}
 
+    def hookpoint(self, intervention: str) -> str:
+        """Where an intervention changes the stream."""
+        return next(row.hookpoint for row in self.rows if row.intervention == intervention)
+
     def gains(self, intervention: str, measure: str) -> dict[tuple[str, int], np.ndarray]:
         """By feature and draw the rise of a measure, [seed, α]; NaN where there is no clip, and
         without features that lack the measure."""
@@ -167,7 +171,7 @@ def mean_slope_records(
             own = [r for r in each if (r.intervention, r.measure) == (intervention, measure)]
             yield MeanSlopeRecord(
                 sae=sae,
-                hookpoint=effects.rows[0].hookpoint,
+                hookpoint=effects.hookpoint(intervention),
                 intervention=intervention,
                 measure=measure,
                 features=len(names),
@@ -218,7 +222,7 @@ def improved_records(sae: str, effects: Effects, kept: int) -> Iterator[Improved
         both = [np.array([found[name][0] for name in beside], bool) for found in (ours, random)]
         yield ImprovedRecord(
             sae=sae,
-            hookpoint=effects.rows[0].hookpoint,
+            hookpoint=effects.hookpoint(intervention),
             intervention=intervention,
             kept=kept,
             tried=len(ours),

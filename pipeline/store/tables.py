@@ -442,6 +442,19 @@ class OutputScoreRecord:
 
 
 @dataclass(frozen=True)
+class LayerScoreRecord:
+    """`steering/NAME.layers.parquet`: how far a feature's vector moves the model's heads if it is
+    added after one of the blocks; see `pipeline/steering/layers.py`."""
+
+    feature: str = column("NAME/INDEX")
+    hookpoint: str = column("where the vector was added")
+    score: float = column("divergence of the next code's distribution, mean over heads", "nats")
+    heads: tuple[float, ...] = column("the same of each codebook's head", "nats")
+    random_score: float = column("mean of random directions of the median β there", "nats")
+    chosen: bool = column("the evaluation steers here: the largest mean score over features")
+
+
+@dataclass(frozen=True)
 class SelectionRecord:
     """`steering/selection.parquet`: does the output score predict what steering does?"""
 

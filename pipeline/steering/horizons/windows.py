@@ -139,7 +139,7 @@ def _effect(
         feature=aim.name,
         intervention=clip.intervention,
         draw=clip.draw,
-        hookpoint=windows.ear.stored.facts.hookpoint,
+        hookpoint=clip.asked.hookpoint(windows.ear.stored),
         alpha=clip.alpha,
         beta=clip.beta,
         prompt=clip.asked.prompt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from pipeline.steering import evaluation, table
 from pipeline.steering.causal import ablation_records
 from pipeline.steering.hearing import Ear, embed
 from pipeline.steering.interventions import INTERVENTIONS, PAIR, Material, asked
-from pipeline.steering.output_score import output_scores
+from pipeline.steering.layers import placed
+from pipeline.steering.output_score import output_scores, pieces
 from pipeline.steering.plan import planned
 from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.vectors import orthogonal
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import FeatureRecord
-from pipeline.subjects.base import DELAY_MAPPING, Request
+from pipeline.subjects.base import DELAY_MAPPING, Intervention, Request, SteeringVector
 from pipeline.subjects.transformers_backend import TransformersSubject
 from tests.pipeline.clap.tiny_clap import save_tiny_clap
 
@@ -167,6 +169,55 @@ def test_the_output_score_ranks_the_planted_direction_first(
     assert [one.rank for one in scores] == [1, 2, 3, 4]
     assert scores[0].feature == PLANTED
     assert scores[0].score > 2 * scores[0].random_score
+
+
+def test_a_search_steers_after_the_block_where_vectors_move_the_heads_most(
+    subject: TransformersSubject, material: Material
+) -> None:
+    searching = replace(material, config=replace(CONFIG, layer="search"))
+    found, rows = placed(subject, searching, [PLANTED, OTHER], SilentProgress())
+    assert len(rows) == 2 * 3
+    means = {
+        point: np.mean([row.score for row in rows if row.hookpoint == point])
+        for point in dict.fromkeys(row.hookpoint for row in rows)
+    }
+    assert found.hookpoint == max(means, key=lambda point: means[point])
+    assert {row.hookpoint for row in rows if row.chosen} == {found.hookpoint}
+    # One forward pass by hand, of the planted vector after the first block.
+    row = rows[0]
+    assert (row.feature, row.hookpoint) == (PLANTED, "decoder.layers.0.resid_post")
+    vector = SteeringVector(direction(), row.hookpoint, subject.facts.fingerprint)
+    by_head = torch.zeros(4)
+    for piece in pieces(subject, material):
+        plain, steered = (
+            subject.steered_logits(piece[None], [one])[0].log_softmax(-1)
+            for one in ((), (Intervention(vector, 12.0),))
+        )
+        by_head += (plain.exp() * (plain - steered)).sum(-1).mean(-1) / 2
+    assert row.heads == pytest.approx(by_head.tolist(), rel=1e-3)
+    assert row.score == pytest.approx(float(by_head.mean()), rel=1e-3)
+
+
+def test_vectors_and_random_directions_act_where_the_config_says(
+    subject: TransformersSubject, material: Material
+) -> None:
+    """What reads the SAE acts at the SAE's own hookpoint."""
+    point = "decoder.layers.0.resid_post"
+    config = replace(CONFIG, layer=point)
+    found, rows = placed(subject, replace(material, config=config), [PLANTED], SilentProgress())
+    assert rows == []
+    at = {
+        clip.intervention: clip.asked.hookpoint(material.stored)
+        for clip in planned(config, found, [PLANTED])
+    }
+    own = {"plain", "clamp", "ablate-asked", "random-ablation"}
+    assert {name for name, where in at.items() if where == POINT} == own
+    assert {where for name, where in at.items() if name not in own} == {point}
+    beyond = replace(config, layer="decoder.layers.9.resid_post")
+    with pytest.raises(PipelineError, match="the subject has 3 blocks"):
+        placed(subject, replace(material, config=beyond), [PLANTED], SilentProgress())
+    with pytest.raises(PipelineError, match="hookpoint 'best'"):
+        replace(CONFIG, layer="best")
 
 
 @pytest.mark.parametrize("name", INTERVENTIONS)
