@@ -318,6 +318,14 @@ class NoticeAdmin(ReadOnly):
     list_select_related = ("project",)
 
 
+@admin.register(models.ParticipantGroup)
+class ParticipantGroupAdmin(ReadOnly):
+    """Groups of people at Prolific that projects have made."""
+
+    list_display = ("name", "project", "reference", "created_at")
+    list_select_related = ("project",)
+
+
 @admin.register(models.PersonList)
 class PersonListAdmin(ReadOnly):
     """Lists of people whom studies keep out; the people are keyed hashes."""

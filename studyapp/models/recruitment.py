@@ -61,6 +61,8 @@ class Recruitment(models.Model):
     service = models.CharField(max_length=10, choices=Service.choices, default=Service.NONE)
     external_study = models.CharField(max_length=64, blank=True)
     """The study's identifier at the service; a link with a different one is refused."""
+    test_study = models.CharField(max_length=64, blank=True)
+    """The identifier of its test study at Prolific: who comes from it is led to a copy."""
     payment = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
     """Payment for a complete participation; empty if the study does not state it."""
     currency = models.CharField(max_length=3, blank=True)
@@ -163,6 +165,9 @@ class RecruitmentAction(models.Model):
         RETURN = "return", "Ask for a submission’s return"
         BONUS = "bonus", "Pay a bonus"
         MESSAGE = "message", "Send a message"
+        GROUP = "group", "Put people into a participant group"
+        TESTER = "tester", "Make a test participant"
+        TEST = "test", "Make a test study"
 
     class State(models.TextChoices):
         INTENDED = "intended", "waiting for your confirmation"
@@ -212,6 +217,35 @@ class RecruitmentAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.study}: {self.get_kind_display()}, {self.get_state_display()}"
+
+
+class ParticipantGroup(models.Model):
+    """A group of people at Prolific that a project here has made. Its people are only there."""
+
+    project = models.ForeignKey(
+        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="participant_groups"
+    )
+    """The owner; null for a group of a study without a project."""
+    name = models.CharField(max_length=100)
+    reference = models.CharField(max_length=64)
+    """Prolific's identifier of the group."""
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "name"], name="one_participant_group_per_project_and_name"
+            ),
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=Q(project=None),
+                name="one_participant_group_per_name_without_project",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ListedPerson(models.Model):

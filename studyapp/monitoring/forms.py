@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 
-from studyapp.models import Recruitment, Study
+from studyapp.models import ParticipantGroup, Recruitment, Study
 from studyapp.recruitment import selectors
 from studyapp.recruitment.services.configuration import OtherService
 from studyapp.recruitment.services.intents import CATEGORIES, MOST_BONUS, REASON_CHARACTERS
@@ -125,6 +125,20 @@ class DraftForm(forms.Form):
     screened_out_places = forms.IntegerField(
         required=False, min_value=1, max_value=100_000, label="At most so many are paid so"
     )
+    kept_out = forms.ModelMultipleChoiceField(
+        queryset=ParticipantGroup.objects.none(), required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Prolific invites nobody in these participant groups, now or later",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, study: Study, **kwargs: Any) -> None:
+        """Offer the groups that the project has made."""
+        super().__init__(*args, **kwargs)
+        groups = selectors.groups_of_project(study)
+        if groups.exists():
+            self.fields["kept_out"].queryset = groups  # type: ignore[attr-defined] # it has one
+        else:
+            del self.fields["kept_out"]
 
     def draft(self, link: str) -> Draft:
         """The draft that was described."""
@@ -133,6 +147,7 @@ class DraftForm(forms.Form):
             description=data["description"], link=link, minutes=data["minutes"],
             places=data["places"], screened_out_reward=data["screened_out_reward"],
             screened_out_places=data["screened_out_places"] or 0,
+            kept_out=[*data.get("kept_out", ())],
         )  # fmt: skip
 
 
@@ -140,6 +155,26 @@ class PlacesForm(forms.Form):
     """How many places more."""
 
     more = forms.IntegerField(min_value=1, max_value=10_000, label="Places to add")
+
+
+class GroupForm(forms.Form):
+    """The participant group of the people who took part."""
+
+    group = forms.CharField(
+        max_length=100, label="Name of the group at Prolific",
+        help_text="It is made there if this project has none of that name.",
+        widget=forms.TextInput(attrs={"list": "groups"}),
+    )  # fmt: skip
+
+
+class TesterForm(forms.Form):
+    """A test participant."""
+
+    email = forms.EmailField(
+        label="Mail address for a test participant",
+        help_text="One that has no account at Prolific. Ask there for a new password before you "
+        "log in with it.",
+    )
 
 
 class SubmissionsForm(forms.Form):

@@ -9,6 +9,7 @@ from django.db.models import Count, Q, QuerySet
 from studyapp.models import (
     EntryToken,
     ListedPerson,
+    ParticipantGroup,
     Participation,
     PersonList,
     Recruitment,
@@ -95,6 +96,30 @@ def lists_of_project(study: Study) -> QuerySet[PersonList]:
     """Return the lists of people of the study's project, with their numbers of people."""
     found = PersonList.objects.filter(project=study.project_id)
     return found.annotate(size=Count("people"))
+
+
+def groups_of_project(study: Study) -> QuerySet[ParticipantGroup]:
+    """Return the participant groups at Prolific that the study's project has made."""
+    return ParticipantGroup.objects.filter(project=study.project_id)
+
+
+def group_named(study: Study, name: str) -> ParticipantGroup | None:
+    """Return the project's participant group of that name."""
+    return groups_of_project(study).filter(name=name).first()
+
+
+def tested(slug: str, test_study: str) -> Study | None:
+    """Return the version of the study that has this test study at Prolific."""
+    if not test_study:
+        return None
+    found = Study.objects.filter(series__slug=slug, recruitment__test_study=test_study)
+    return found.order_by("-version").first()
+
+
+def newest_test(study: Study) -> RecruitmentAction | None:
+    """Return the step that made the study's present test study."""
+    kind, state = RecruitmentAction.Kind.TEST, RecruitmentAction.State.CONFIRMED
+    return RecruitmentAction.objects.filter(study=study, kind=kind, state=state).first()
 
 
 def version_before(study: Study) -> Recruitment | None:

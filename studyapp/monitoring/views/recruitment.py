@@ -23,10 +23,12 @@ from studyapp.models import Recruitment, RecruitmentAction, Role, Study
 from studyapp.models.steps import Step
 from studyapp.monitoring.forms import (
     DraftForm,
+    GroupForm,
     PeopleForm,
     PlacesForm,
     SettingsForm,
     SubmissionsForm,
+    TesterForm,
     first_error,
 )
 from studyapp.participation.selectors.passage import passage
@@ -125,7 +127,11 @@ def at_prolific(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     context: dict[str, Any] = {
         "study": study,
         "recruitment": row,
-        "draft_form": DraftForm(initial=_first_draft(study)),
+        "draft_form": DraftForm(initial=_first_draft(study), study=study),
+        "group_form": GroupForm(),
+        "groups": selectors.groups_of_project(study),
+        "tester_form": TesterForm(),
+        "test": selectors.newest_test(study) if row.test_study else None,
         "places_form": PlacesForm(),
         "submissions_form": SubmissionsForm(),
     }
@@ -184,7 +190,9 @@ def _asked(request: HttpRequest, study: Study) -> RecruitmentAction:
     kind, given, user = request.POST.get("kind", ""), request.POST, request.user
     targets = given.getlist("submission")
     if kind == Kind.CREATE:
-        draft = _valid(DraftForm(given)).draft(_link(request, study, selectors.of_study(study)))
+        draft = _valid(DraftForm(given, study=study)).draft(
+            _link(request, study, selectors.of_study(study))
+        )
         return intents.create(study=study, draft=draft, user=user)
     if kind == Kind.PUBLISH:
         return intents.publish(study=study, user=user)
@@ -193,6 +201,14 @@ def _asked(request: HttpRequest, study: Study) -> RecruitmentAction:
     if kind == Kind.PLACES:
         more = _valid(PlacesForm(given)).cleaned_data["more"]
         return intents.add_places(study=study, more=more, user=user)
+    if kind == Kind.GROUP:
+        name = _valid(GroupForm(given)).cleaned_data["group"]
+        return intents.group(study=study, name=name, user=user)
+    if kind == Kind.TESTER:
+        email = _valid(TesterForm(given)).cleaned_data["email"]
+        return intents.make_tester(study=study, email=email, user=user)
+    if kind == Kind.TEST:
+        return intents.test(study=study, user=user)
     if kind == Kind.APPROVE:
         return intents.approve(study=study, targets=targets, user=user)
     return _asked_of_ticked(kind, study, targets, _valid(SubmissionsForm(given)), user)

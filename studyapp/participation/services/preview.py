@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.utils import timezone
 
-from studyapp.core.errors import StudyError
+from studyapp.core.errors import NotInvitedError, StudyError
 from studyapp.models import (
     Participation,
     Response,
@@ -25,6 +25,8 @@ from studyapp.models.steps import Step
 from studyapp.participation.selectors import trials as selectors
 from studyapp.participation.services import participations as services
 from studyapp.participation.services import practice, steps
+from studyapp.recruitment.services import prolific_api
+from studyapp.recruitment.services.identities import Identity
 from studyapp.studies.services import preview_copies
 
 if TYPE_CHECKING:
@@ -52,6 +54,19 @@ def begin(
             _SKIP.get(Step(name), _skip)(begun, Step(name))
             begun.refresh_from_db()
     return begun
+
+
+def begin_test(*, study: Study, test_study: str, identity: Identity) -> Participation:
+    """The participation of a test participant from Prolific, in a copy of the study.
+
+    Raises `NotInvitedError` unless Prolific says that the submission belongs to the test study: the
+    passage ends with the study's real code.
+    """
+    known = prolific_api.standing(identity=identity, external_study=test_study)
+    if known != Participation.Submission.VERIFIED:
+        raise NotInvitedError("Prolific does not say that this is a test participant")
+    copy = preview_copies.of_test(study, test_study)
+    return services.begin(study=copy, external_key=identity.key, submission=known)
 
 
 def _skip(participation: Participation, step: Step) -> None:

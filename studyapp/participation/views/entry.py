@@ -28,7 +28,7 @@ from studyapp.core.errors import (
 from studyapp.models import EntryToken, Participation, Study
 from studyapp.participation.selectors import participations as selectors
 from studyapp.participation.services import participations as services
-from studyapp.participation.services import steps
+from studyapp.participation.services import preview, steps
 from studyapp.participation.views import visitor
 from studyapp.participation.views.endings import ending
 from studyapp.participation.views.pages import redirect_to_step_page, study_context
@@ -66,6 +66,9 @@ class Arrival:
 def start(request: HttpRequest, slug: str) -> HttpResponse:
     """Begin or resume, and redirect to the current page; no parameter stays in the URL."""
     try:
+        tested = recruitment_selectors.tested(slug, request.GET.get("STUDY_ID", ""))
+        if tested is not None:
+            return _test(request, slug, tested)
         arrival = _arrival(request, slug)
         if arrival.token is not None and "t" in request.GET and visitor.is_kiosk(arrival.token):
             return _kiosk(slug, request.GET["t"])
@@ -192,6 +195,19 @@ def _begin(request: HttpRequest, slug: str, arrival: Arrival) -> Participation |
         if known is None:
             raise
         return known
+
+
+def _test(request: HttpRequest, slug: str, study: Study) -> HttpResponse:
+    """Lead a test participant of Prolific to a copy of the study, in which nothing counts."""
+    identity = visitor.identity(request, slug)
+    if identity is None:
+        raise BrokenLinkError("PROLIFIC_PID is missing")
+    if request.method == "HEAD":
+        return HttpResponse()
+    begun = preview.begin_test(study=study, test_study=request.GET["STUDY_ID"], identity=identity)
+    response = redirect_to_step_page(begun)
+    visitor.remember(response, begun)
+    return response
 
 
 def _kiosk(slug: str, token: str) -> HttpResponse:

@@ -12,13 +12,13 @@ which it could still be done; then a person is asked again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
 from studyapp.core import audit, clock, permissions
 from studyapp.core.errors import RecruitmentError, StudyError
-from studyapp.models import Recruitment, RecruitmentAction, Study
+from studyapp.models import RecruitmentAction, Study
 from studyapp.recruitment.services.prolific_acts import ACTS, targets_of
 from studyapp.recruitment.services.prolific_http import UncertainError
 
@@ -124,13 +124,15 @@ def _send(action: RecruitmentAction) -> RecruitmentAction:
 
 def _confirm(action: RecruitmentAction, reference: str) -> RecruitmentAction:
     with transaction.atomic(durable=True):
-        if action.kind == RecruitmentAction.Kind.CREATE:
-            Recruitment.objects.filter(study=action.study).update(external_study=reference)
-        _end(action, State.CONFIRMED, reference=reference or action.reference)
+        ACTS[action.kind].store(action, reference)
+        _end(
+            action, State.CONFIRMED, reference=reference or action.reference,
+            content=action.content,
+        )  # fmt: skip
     return action
 
 
-def _end(action: RecruitmentAction, state: str, **fields: str) -> None:
+def _end(action: RecruitmentAction, state: str, **fields: Any) -> None:
     RecruitmentAction.objects.filter(pk=action.pk).update(
         state=state, ended_at=clock.now(), **fields
     )
@@ -152,7 +154,7 @@ def settle(*, action: RecruitmentAction) -> RecruitmentAction:
             pk=action.pk, state=State.SENT, sent_at=action.sent_at
         )
         cost = action.cost if act.cost is None else act.cost(action)
-        own.update(state=State.INTENDED, cost=cost, outcome="Prolific says that it was not done")
+        own.update(state=State.INTENDED, cost=cost, outcome=act.not_done)
     action.refresh_from_db()
     return action
 

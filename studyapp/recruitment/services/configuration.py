@@ -93,10 +93,12 @@ def configure(
             excluded_lists = earlier.excluded_lists.all()
     if other is not None:
         other.check()
+    same = before.external_study == external_study
     row, _ = Recruitment.objects.update_or_create(
         study=study,
         defaults={
             **({} if other is None else asdict(other)),
+            **({} if same else {"test_study": ""}),
             "entry": entry,
             "service": service,
             "external_study": external_study,

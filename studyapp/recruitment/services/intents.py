@@ -7,10 +7,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
 from studyapp.core.errors import RecruitmentError, StudyError
 from studyapp.models import RecruitmentAction, Study
 from studyapp.recruitment import selectors
-from studyapp.recruitment.services import actions, prolific_acts, prolific_http, prolific_study
+from studyapp.recruitment.services import (
+    actions,
+    prolific_acts,
+    prolific_http,
+    prolific_people,
+    prolific_study,
+)
 from studyapp.recruitment.services.prolific_acts import ACTS
 from studyapp.recruitment.services.prolific_study import CENTS, Draft, money
 
@@ -60,6 +69,12 @@ def publish(*, study: Study, user: Person) -> RecruitmentAction:
         raise StudyError(
             f"participants are told a payment in {told}, but Prolific pays in {found.currency}: "
             "change it in the settings"
+        )
+    payment = selectors.of_study(study).payment
+    if payment is not None and int(payment * CENTS) != found.reward:
+        raise StudyError(
+            f"participants are told a payment of {payment:.2f}, but Prolific pays "
+            f"{money(found.reward, found.currency)}: change it in the settings, or there"
         )
     return _begin(study, Kind.PUBLISH, user, cost=found.cost)
 
@@ -131,6 +146,44 @@ def write(*, study: Study, targets: Sequence[str], body: str, user: Person) -> R
         raise StudyError("the message has no words")
     content = {"body": body.strip()[:2000]}
     return _begin_for(study, Kind.MESSAGE, user, targets, content)
+
+
+def group(*, study: Study, name: str, user: Person) -> RecruitmentAction:
+    """Put everyone who took part into a participant group at Prolific, at once: it costs nothing.
+
+    Studies there can keep the group out, or invite only its people.
+    """
+    name = " ".join(name.split())[:100]
+    if not name:
+        raise StudyError("give the group a name")
+    actions.check_allowed(study=study, user=user)
+    targets = prolific_people.took_part(study)
+    if not targets:
+        raise StudyError("nobody from Prolific has taken part yet")
+    return _begin(study, Kind.GROUP, user, content={"name": name, "targets": targets})
+
+
+def make_tester(*, study: Study, email: str, user: Person) -> RecruitmentAction:
+    """Make a test participant at Prolific, at once: it costs nothing."""
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise StudyError(f"{email[:80]!r} is not a mail address") from None
+    return _begin(study, Kind.TESTER, user, content={"email": email})
+
+
+def test(*, study: Study, user: Person) -> RecruitmentAction:
+    """Make a test study at Prolific, at once: it costs nothing, and no passage of it counts."""
+    if study.state not in (Study.State.FROZEN, *Study.UNDER_WAY):
+        raise StudyError(f"{study} is {study.state}: only a frozen study is tried at Prolific")
+    actions.check_allowed(study=study, user=user)
+    found = prolific_study.read(prolific_study.of_study(study))
+    if found.status != "UNPUBLISHED":
+        raise StudyError(
+            f"the study is {found.status.lower()} at Prolific, which makes test studies of drafts "
+            "only: use the preview here instead"
+        )
+    return _begin(study, Kind.TEST, user)
 
 
 def pay_bonus(

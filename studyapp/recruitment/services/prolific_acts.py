@@ -14,9 +14,15 @@ from datetime import timedelta
 from typing import Any
 
 from studyapp.core.errors import RecruitmentError
-from studyapp.models import RecruitmentAction, Study
+from studyapp.models import Recruitment, RecruitmentAction, Study
 from studyapp.recruitment import selectors
-from studyapp.recruitment.services import prolific_api, prolific_http, prolific_study
+from studyapp.recruitment.services import (
+    prolific_api,
+    prolific_groups,
+    prolific_http,
+    prolific_study,
+    prolific_tests,
+)
 from studyapp.recruitment.services.identities import external_key
 
 Kind = RecruitmentAction.Kind
@@ -41,6 +47,10 @@ class Act:
     patience: timedelta = PATIENCE
     prepare: Callable[[RecruitmentAction], None] = lambda _: None
     """Before it is sent first, notes what `is_done` compares with."""
+    store: Callable[[RecruitmentAction, str], None] = lambda *_: None
+    """In the transaction that confirms it, keeps the identifier of what was created."""
+    not_done: str = "Prolific says that it was not done"
+    """What a person is told before an interrupted step is sent again."""
     cost: Callable[[RecruitmentAction], str] | None = None
     """What it costs now, if that can change before it is sent: then it must be what is confirmed,
     and it is read again when a step that was interrupted waits for a person again."""
@@ -258,8 +268,27 @@ def _was_paid(action: RecruitmentAction) -> bool:
     return any(n > before[target] for target, n in _payments(action).items())
 
 
+def _people(action: RecruitmentAction) -> list[str]:
+    """Prolific's identifiers of the people whose submissions the action is about."""
+    found = submissions_of(action.study, targets_of(action))
+    return [str(one["participant_id"]) for one in found]
+
+
+def _group(action: RecruitmentAction) -> str:
+    return prolific_groups.put(action, _people(action))
+
+
+def _are_grouped(action: RecruitmentAction) -> bool:
+    return prolific_groups.has(action, _people(action))
+
+
+def _store_study(action: RecruitmentAction, reference: str) -> None:
+    Recruitment.objects.filter(study=action.study).update(external_study=reference)
+
+
+UNTOLD = "Prolific does not tell whether it was done; if it was, doing it again costs nothing"
 ACTS: dict[str, Act] = {
-    Kind.CREATE: Act(_create, _was_created),
+    Kind.CREATE: Act(_create, _was_created, store=_store_study),
     Kind.PUBLISH: Act(_turn("PUBLISH"), _has_status(PUBLISHED), cost=_cost_of_publishing),
     Kind.PAUSE: Act(_turn("PAUSE"), _has_status({"PAUSED"}), asks=False),
     Kind.RESUME: Act(_turn("START"), _has_status(RUNNING), asks=False),
@@ -269,4 +298,15 @@ ACTS: dict[str, Act] = {
     Kind.RETURN: Act(*_for_each(_ask_back, _was_asked_back)),
     Kind.MESSAGE: Act(*_for_each(_write, _was_written), prepare=_note_messages),
     Kind.BONUS: Act(_pay, _was_paid, patience=PAYMENT_PATIENCE, prepare=_note_payments),
+    Kind.GROUP: Act(_group, _are_grouped, asks=False, store=prolific_groups.store),
+    Kind.TESTER: Act(
+        prolific_tests.make_participant, prolific_tests.is_told, asks=False, not_done=UNTOLD
+    ),
+    Kind.TEST: Act(
+        prolific_tests.make_study,
+        prolific_tests.is_told,
+        asks=False,
+        not_done=UNTOLD,
+        store=prolific_tests.store,
+    ),
 }

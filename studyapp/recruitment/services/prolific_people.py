@@ -58,3 +58,9 @@ def submissions(study: Study, currency: str) -> list[Submission]:
             )
         )
     return sorted(found, key=lambda one: not one.awaits_review)
+
+
+def took_part(study: Study) -> list[str]:
+    """Return the keyed hashes of the submissions whose participants consented here."""
+    found = (one.participation for one in submissions(study, "") if one.participation)
+    return [one.external_key for one in found if one.consented_at is not None]

@@ -7,12 +7,13 @@ Source: docs.prolific.com, API reference v1, "Studies".
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from studyapp.core.errors import RecruitmentError, StudyError
-from studyapp.models import RecruitmentAction, Study
+from studyapp.models import ParticipantGroup, RecruitmentAction, Study
 from studyapp.recruitment import selectors
 from studyapp.recruitment.services import configuration, prolific_http
 
@@ -35,6 +36,7 @@ REVIEWED = ("complete", "closed", "timed_out")
 """Endings after which a person decides on the payment: people gave answers."""
 TIME_FACTOR = 3
 """How many times the estimated minutes a participant may take at most."""
+BLOCKLIST = "participant_group_blocklist"
 CENTS = 100
 SAFE = re.compile(r"[0-9A-Za-z_-]+")
 """Characters of an identifier that lead to no other address at Prolific."""
@@ -78,6 +80,8 @@ class Draft:
     """Paid to each participant who is screened out, without review; they return it if None."""
     screened_out_places: int = 0
     """How many may be paid so before Prolific pauses the study."""
+    kept_out: Sequence[ParticipantGroup] = ()
+    """Groups of people at Prolific whom it does not invite."""
 
 
 def money(cents: int, currency: str) -> str:
@@ -149,7 +153,14 @@ def content_of(study: Study, draft: Draft, action_key: str) -> dict[str, Any]:
         "reward": reward,
         "device_compatibility": ["desktop", "tablet", "mobile"],
         "peripheral_requirements": ["audio"],
+        "filters": _filters(draft.kept_out),
     }  # fmt: skip
+
+
+def _filters(groups: Sequence[ParticipantGroup]) -> list[dict[str, Any]]:
+    """Prolific's filter that keeps out the people of groups, also those who are added later."""
+    values = [one.reference for one in groups]
+    return [{"filter_id": BLOCKLIST, "selected_values": values}] if values else []
 
 
 def _on_code(ending: str, draft: Draft, reward: int) -> dict[str, Any]:

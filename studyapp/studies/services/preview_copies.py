@@ -56,6 +56,27 @@ def make(study: Study, created_by: User | None) -> Study:
     return copy
 
 
+def of_test(study: Study, test_study: str) -> Study:
+    """The copy that the study's test study at Prolific leads to; made if there is none.
+
+    It has the study's real codes, since Prolific asks for them.
+    """
+    with transaction.atomic():
+        Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+        known = Study.with_previews.filter(
+            preview_of=study, recruitment__external_study=test_study
+        ).first()
+        if known is not None:
+            return known
+        copy = make(study, None)
+        copy.codes = study.codes
+        copy.save(update_fields=["codes"])
+        Recruitment.objects.filter(study=copy).update(
+            service=Recruitment.Service.PROLIFIC, external_study=test_study
+        )
+        return copy
+
+
 def sweep(*, study: Study, created_by: User | None = None) -> None:
     """Delete the study's previews, of one person or of all, and any that are older than a day."""
     own = Study.with_previews.filter(preview_of=study)

@@ -1,8 +1,9 @@
 """A local server with the part of Prolific's API that is used, and with Prolific's own rules.
 
 Past the last page of a list it answers 404; places of a published study only grow; a rejection
-needs a category and 100 characters; approving twice approves once, but paying a bonus twice pays
-twice; a busy server answers 429.
+needs a category and 100 characters; a test study is made of a draft, and only if there is a test
+participant; a person is in a group once; approving twice approves once, but paying a bonus twice
+pays twice; a busy server answers 429.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ class Prolific(ThreadingHTTPServer):
         """Every bonus that was paid: submission and cents."""
         self.messages: list[tuple[str, str]] = []
         """Every message that was sent: participant and words."""
+        self.groups: dict[str, dict[str, Any]] = {}
+        self.testers: list[str] = []
+        """Mail addresses of test participants."""
         self.broken = 0
         """If set, every response has that status, and nothing is done."""
         self.busy = 0
@@ -62,10 +66,10 @@ class Prolific(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def submit(self, pid: str, session: str, status: str) -> None:
+    def submit(self, pid: str, session: str, status: str, study: str = STUDY) -> None:
         self.submissions.append(
             {"id": session, "participant_id": pid, "status": status, "return_requested": None,
-             "bonus_payments": [], "study_code": ""}
+             "bonus_payments": [], "study_code": "", "study_id": study}
         )  # fmt: skip
 
     def submission(self, name: str) -> dict[str, Any]:
@@ -84,10 +88,9 @@ class Prolific(ThreadingHTTPServer):
 
 
 def _study(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": name, "status": "UNPUBLISHED", "currency_code": "GBP", "places_taken": 0,
-        **given, "total_cost": given["reward"] * given["total_available_places"] * FEE,
-    }  # fmt: skip
+    own = {"id": name, "status": "UNPUBLISHED", "places_taken": 0, "project": "their-project"}
+    cost = given["reward"] * given["total_available_places"] * FEE
+    return {**given, **own, "currency_code": "GBP", "total_cost": cost}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -117,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.before is not None:
             self.server.before(what)
         try:
-            done = act(urlparse(self.path).path.split("/")[3:-1], content)
+            done = act(urlparse(self.path).path.strip("/").split("/")[2:], content)
         except RuleError as refusal:
             return self._answer(refusal.status, {"error": {"detail": refusal.detail}})
         if self.server.after is not None:
@@ -129,7 +132,14 @@ class Handler(BaseHTTPRequestHandler):
             case ["submissions"]:
                 return self._list()
             case ["submissions", name]:
-                return self.server.submission(name) | {"study_id": STUDY}
+                return self.server.submission(name)
+            case ["projects", name]:
+                return {"id": name, "workspace": "their-workspace"}
+            case ["participant-groups"]:
+                return {"results": self._part([*self.server.groups.values()])}
+            case ["participant-groups", name, "participants"]:
+                members = self.server.groups[name]["participant_ids"]
+                return {"results": self._part([{"participant_id": one} for one in members])}
             case ["messages"]:
                 who = self._query()["user_id"]
                 found = [
@@ -155,6 +165,14 @@ class Handler(BaseHTTPRequestHandler):
             case ["messages"]:
                 self.server.messages.append((given["recipient_id"], given["body"]))
                 return {}
+            case ["participant-groups"]:
+                return self._make_group(given)
+            case ["participant-groups", name, "participants"]:
+                return self._add_to_group(name, given)
+            case ["researchers", "participants"]:
+                return self._make_tester(given)
+            case ["studies", name, "test-study"]:
+                return self._make_test(self.server.study(name))
             case ["bulk-bonus-payments", name, "pay"]:
                 return self._pay(name)
             case ["submissions", "bulk-approve"]:
@@ -176,9 +194,13 @@ class Handler(BaseHTTPRequestHandler):
         return found
 
     def _list(self) -> object:
-        if self._query().get("study") != STUDY:
-            raise RuleError(404, "unknown study")
-        return self._page(self.server.submissions)
+        asked = self.server.study(self._query().get("study", ""))["id"]
+        return self._page([one for one in self.server.submissions if one["study_id"] == asked])
+
+    def _part(self, rows: list[Any]) -> list[Any]:
+        """Of a list by limit and offset."""
+        first = int(self._query().get("offset", 0))
+        return rows[first : first + int(self._query().get("limit", MOST_PER_PAGE))]
 
     def _page(self, rows: list[dict[str, Any]]) -> object:
         given = self._query()
@@ -205,6 +227,35 @@ class Handler(BaseHTTPRequestHandler):
         name = f"study{len(self.server.studies)}"
         self.server.studies[name] = _study(name, given)
         return self.server.studies[name]
+
+    def _make_group(self, given: dict[str, Any]) -> object:
+        if given.get("workspace_id") != "their-workspace" or not given.get("name"):
+            raise RuleError(400, "a group needs a name and a workspace")
+        name = f"group{len(self.server.groups)}"
+        self.server.groups[name] = {"id": name, "participant_ids": [], **given}
+        return self.server.groups[name]
+
+    def _add_to_group(self, name: str, given: dict[str, Any]) -> object:
+        if name not in self.server.groups:
+            raise RuleError(404, "no such group")
+        members = self.server.groups[name]["participant_ids"]
+        members += [one for one in given["participant_ids"] if one not in members]
+        return {"results": []}
+
+    def _make_tester(self, given: dict[str, Any]) -> object:
+        if given["email"] in self.server.testers:
+            raise RuleError(400, "this email is registered already")
+        self.server.testers.append(given["email"])
+        return {"participant_id": f"{len(self.server.testers):024x}"}
+
+    def _make_test(self, found: dict[str, Any]) -> object:
+        if not self.server.testers:
+            raise RuleError(400, "there is no test participant")
+        if found["status"] != "UNPUBLISHED":
+            raise RuleError(400, f"the study is {found['status']}")
+        name = f"test{len(self.server.studies)}"
+        self.server.studies[name] = _study(name, found) | {"status": "ACTIVE"}
+        return {"study_id": name, "study_url": f"https://prolific.test/{name}"}
 
     def _set_up(self, given: dict[str, Any]) -> object:
         lines = [line.split(",") for line in given["csv_bonuses"].split("\n") if line]

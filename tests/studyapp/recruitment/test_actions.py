@@ -176,12 +176,15 @@ def test_a_study_that_became_dearer_is_not_published_at_the_old_cost(
     assert (action.state, service.study(STUDY)["status"]) == (State.INTENDED, "UNPUBLISHED")
 
 
-def test_nobody_is_told_a_payment_in_another_currency_than_prolific_pays(
+def test_nobody_is_told_another_payment_or_currency_than_prolific_pays(
     service: Prolific, study: Study, boss: User
 ) -> None:
     prepared("publish", study, service)
     service.study(STUDY)["currency_code"] = "USD"
     with pytest.raises(StudyError, match="told a payment in GBP, but Prolific pays in USD"):
+        ASKED["publish"](study, boss)
+    service.study(STUDY).update(currency_code="GBP", reward=150)
+    with pytest.raises(StudyError, match=r"of 2\.00, but Prolific pays 1\.50 GBP: change it"):
         ASKED["publish"](study, boss)
     assert not RecruitmentAction.objects.exists()
 
