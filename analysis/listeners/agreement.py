@@ -129,6 +129,20 @@ def krippendorff_ordinal(counts: Floats, weights: Floats) -> Floats:
     return 1 - _ratio((observed * distance).sum(axis=(1, 2)), (chance * distance).sum(axis=(1, 2)))
 
 
+def krippendorff_interval(counts: Floats, weights: Floats, value: Floats) -> Floats:
+    """Krippendorff's alpha for numbers: `value` [category] is what each category stands for.
+
+    Source and edge cases as for the nominal one, with his interval metric δ² = (v_c − v_k)². Then
+    Σ δ² over the pairs of n numbers is n Σ v² − (Σ v)², twice.
+    """
+    counts, weights = _pairable(counts, weights)
+    n, s, q = counts.sum(axis=1), counts @ value, counts @ value**2
+    within = (n * q - s**2) / (n - 1)
+    total = weights @ n
+    expected = (total * (weights @ q) - (weights @ s) ** 2) / (total - 1)
+    return 1 - _ratio(weights @ within, expected)
+
+
 def gwet(counts: Floats, weights: Floats, similarity: Floats | None = None) -> Floats:
     """Gwet's AC1, or AC2 with a `similarity` w [category, category] (1 on the diagonal).
 
@@ -179,17 +193,17 @@ def ordinal_similarity(size: int) -> Floats:
     return np.asarray(1 - (steps + 1) * steps / (size * (size - 1)))
 
 
-def icc_oneway(counts: Floats, weights: Floats) -> Floats:
+def icc_oneway(counts: Floats, weights: Floats, value: Floats | None = None) -> Floats:
     """ICC(1): the share of a single rating's variance that is between units.
 
     One-way random effects, ANOVA estimator (MS_b − MS_w) / (MS_b + (n₀ − 1) MS_w) for unequal
     numbers of ratings per unit (Donner 1986, International Statistical Review 54, 67–82); with
     equal numbers n₀ = n and it is ICC(1, 1) of Shrout and Fleiss (1979), Psychological Bulletin 86,
-    420–428. Column c of `counts` is the value c + 1. Can be negative. Undefined without a unit of
-    two ratings, without two units, or without any difference.
+    420–428. Column c of `counts` is the value c + 1, or `value` [category]. Can be negative.
+    Undefined without a unit of two ratings, without two units, or without any difference.
     """
     # 1) Per unit: number n, sum s and sum of squares q of its ratings.
-    value = np.arange(1, counts.shape[1] + 1, dtype=np.float64)
+    value = np.arange(1, counts.shape[1] + 1, dtype=np.float64) if value is None else value
     n, s, q = counts.sum(axis=1), counts @ value, counts @ value**2
     there = n > 0
     n, s, q, weights = n[there], s[there], q[there], weights[:, there]

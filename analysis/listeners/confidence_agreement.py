@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+from analysis.arrays import Floats
 from analysis.estimates.descriptives import Ratings
 from analysis.estimates.intervals import LEVEL, stream
 from analysis.estimates.results import Counts, Estimate, Quantity
@@ -15,16 +18,25 @@ from analysis.listeners.agreement import (
     gwet,
     gwet_ordinal,
     icc_oneway,
+    krippendorff_interval,
     krippendorff_nominal,
     krippendorff_ordinal,
 )
-from analysis.reading.columns import LOWEST, SCALE
+from analysis.reading.columns import LOWEST, WIDEST
 
 
-def judged_by(ratings: Ratings) -> Judged:
-    """Which answer each listener gave for each feature."""
-    steps = ratings.values.astype(np.int64) - LOWEST
-    return Judged(ratings.feature, steps, ratings.participant, ratings.n_features, len(SCALE))
+def judged_by(ratings: Ratings, steps: int = WIDEST) -> Judged:
+    """Which level each listener chose for each feature, on a scale of so many steps."""
+    level = np.rint((ratings.values - LOWEST) * steps / WIDEST).astype(np.int64)
+    return Judged(ratings.feature, level, ratings.participant, ratings.n_features, steps + 1)
+
+
+def by_value(ratings: Ratings) -> tuple[Judged, Floats]:
+    """The same where every number that occurs is a category, and these numbers."""
+    values, place = np.unique(ratings.values, return_inverse=True)
+    number = place.reshape(-1).astype(np.int64)
+    made = Judged(ratings.feature, number, ratings.participant, ratings.n_features, len(values))
+    return made, values
 
 
 COEFFICIENTS: dict[str, tuple[str, Coefficient]] = {
@@ -34,11 +46,21 @@ COEFFICIENTS: dict[str, tuple[str, Coefficient]] = {
     "gwet_ac1": ("Gwet’s AC1 of the confidence", gwet),
     "icc_1": ("ICC(1) of the confidence: share of variance between features", icc_oneway),
 }
+ALPHA_INTERVAL = "Krippendorff’s alpha of the confidence (interval)"
 
 
-def describe_agreement(ratings: Ratings, *, seed: int, level: float = LEVEL) -> list[Estimate]:
-    """Every coefficient for one method."""
-    judged = judged_by(ratings)
+def describe_agreement(
+    ratings: Ratings, *, seed: int, level: float = LEVEL, steps: int | None = WIDEST
+) -> list[Estimate]:
+    """Every coefficient for one method; of a slider, which has no `steps`, those for numbers."""
+    if steps is None:
+        judged, value = by_value(ratings)
+        coefficients: dict[str, tuple[str, Coefficient]] = {
+            "alpha_interval": (ALPHA_INTERVAL, partial(krippendorff_interval, value=value)),
+            "icc_1": (COEFFICIENTS["icc_1"][0], partial(icc_oneway, value=value)),
+        }
+    else:
+        judged, coefficients = judged_by(ratings, steps), COEFFICIENTS
     return [
         agreement_estimate(
             name,
@@ -52,7 +74,7 @@ def describe_agreement(ratings: Ratings, *, seed: int, level: float = LEVEL) -> 
             ),
             level,
         )
-        for name, (label, coefficient) in COEFFICIENTS.items()
+        for name, (label, coefficient) in coefficients.items()
     ]
 
 

@@ -12,6 +12,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from analysis.estimates.results import Estimate, Interval, Quantity
 from analysis.estimates.validity import SPEARMAN, Design, reason_against
 from analysis.listeners.agreement import agree, icc_oneway
 from analysis.listeners.calibration import own_confidence
-from analysis.listeners.confidence_agreement import judged_by
+from analysis.listeners.confidence_agreement import by_value
 from analysis.reading.columns import whole
 from analysis.reading.labels import Key, Labels, lookup
 from analysis.reading.table import Responses
@@ -197,7 +198,8 @@ def _icc_of_a_rating(ratings: Ratings, rank: Ints, rng: np.random.Generator) -> 
     of_labels = dataclasses.replace(
         ratings, feature=place.reshape(-1).astype(np.int64), n_features=labels.shape[1]
     )
-    found = agree(icc_oneway, judged_by(of_labels), rng=rng)
+    judged, value = by_value(of_labels)
+    found = agree(partial(icc_oneway, value=value), judged, rng=rng)
     low = found.interval.low
     return found.value if low is not None and low > 0 else None
 

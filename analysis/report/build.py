@@ -153,7 +153,14 @@ def draw(analysis: Analysis) -> list[figures.Figure]:
     ]
     if differences:
         drawn.append(figures.differences(differences))
-    drawn += [f for f in (figures_listeners.features(analysis.methods), _consensus(summary)) if f]
+    drawn += [
+        f
+        for f in (
+            figures_listeners.features(analysis.methods),
+            figures_listeners.consensus_of(summary),
+        )
+        if f
+    ]
     drawn += [f for f in (cuts(summary), levels([own for own, _ in analysis.levels])) if f]
     if analysis.points:
         # One figure: CLAP's if there is one, else the first score's.
@@ -162,15 +169,6 @@ def draw(analysis: Analysis) -> list[figures.Figure]:
     if analysis.curves:
         drawn.append(figures.reliability_diagram(analysis.curves))
     return drawn + kinds_figures.drawn(analysis.of_kinds)
-
-
-def _consensus(summary: Summary) -> figures.Figure | None:
-    found = {(e.name, e.method): e for e in summary.estimates}
-    name = "consensus_modal_share"
-    methods = [m for m in summary.methods if (name, m) in found and (f"{name}_chance", m) in found]
-    return figures_listeners.consensus(
-        [found[name, m] for m in methods], [found[f"{name}_chance", m] for m in methods]
-    )
 
 
 def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.arrays import Floats
 from analysis.estimates.descriptives import Ratings
 from analysis.estimates.features import shrunken
-from analysis.estimates.results import Estimate
+from analysis.estimates.results import Estimate, Summary
 from analysis.listeners.machine_scores import Points
 from analysis.reading.columns import SCALE
 from analysis.report.figures import MOST_ROWS, Figure, canvas, plain, short, svg_of, whisker
@@ -107,6 +107,16 @@ def consensus(observed: Sequence[Estimate], by_chance: Sequence[Estimate]) -> Fi
         "features, with its interval; the tick is its expected value under random choice."
     )
     return Figure("consensus", svg, alt, caption)
+
+
+def consensus_of(summary: Summary) -> Figure | None:
+    """The same of every method whose consensus was estimated."""
+    found = {(e.name, e.method): e for e in summary.estimates}
+    name = "consensus_modal_share"
+    methods = [m for m in summary.methods if (name, m) in found and (f"{name}_chance", m) in found]
+    return consensus(
+        [found[name, m] for m in methods], [found[f"{name}_chance", m] for m in methods]
+    )
 
 
 def scores(name: str, points: Sequence[Points]) -> Figure:

@@ -31,6 +31,7 @@ CHOICES = (
 CALIBRATION = ("brier", "ece", "ece_chance", "auroc_confidence")
 AGREEMENT = (
     "alpha_ordinal",
+    "alpha_interval",
     "gwet_ac2",
     "icc_1",
     "alpha_nominal",
@@ -55,7 +56,9 @@ def choices(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
         yield pictures["consensus"]
 
 
-def machine(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
+def machine(
+    summary: Summary, pictures: dict[str, str], answers: str = "confidence"
+) -> Iterator[str]:
     """Machine scores and the method's own confidence compared with the listeners' answers."""
     names = list(
         dict.fromkeys(
@@ -66,7 +69,7 @@ def machine(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     )
     shown = per_method_table(
         summary,
-        "<b>Table #.</b> Machine scores compared with the listeners’ choices and confidence.",
+        f"<b>Table #.</b> Machine scores compared with the listeners’ choices and {answers}.",
         names,
         few=len(names),
     )

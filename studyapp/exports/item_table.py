@@ -50,16 +50,17 @@ def _rows(items: Sequence[Item]) -> Iterator[dict[str, object]]:
         if item.feature is None or item.condition is None:
             continue
         run, feature = item.feature.run.identifier, item.feature
-        shared: dict[str, object] = {
+        shared = {
             "item": f"{run}/{feature.identifier}" if several else feature.identifier,
             "method": item.condition.method,
             "group": f"{run} {feature.sae}" if several else feature.sae,
-        } | {name: _name(clip) for name, clip in zip(CLIPS, _clips(item), strict=True)}
+            **{name: _name(clip) for name, clip in zip(CLIPS, _clips(item), strict=True)},
+        }
         for label in _distinct(feature, item.condition.method):
             scores = {f"score_{name}": score for name, score in label.scores.items()}
             text = " ".join(label.text.split())
-            yield shared | {
-                "rank": label.rank, "text": text, "confidence": label.confidence, **scores
+            yield {
+                **shared, "rank": label.rank, "text": text, "confidence": label.confidence, **scores
             }  # fmt: skip
 
 

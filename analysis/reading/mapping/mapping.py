@@ -161,10 +161,10 @@ def _check_told(mapping: Mapping, places: Sequence[str]) -> None:
 def _scale(found: Any) -> Scale:
     if not isinstance(found, dict):
         raise AnalysisError("[scale] is not a section")
-    _refuse_unknown(found, ("lowest", "highest", "levels"), "entry of [scale]")
+    _refuse_unknown(found, ("lowest", "highest", "levels", "slider"), "entry of [scale]")
     if "levels" in found:
         if len(found) > 1:
-            raise AnalysisError("[scale] has levels and ends: leave one out")
+            raise AnalysisError("[scale] has levels and ends or a slider: leave one out")
         return Scale(levels=_list(found["levels"], "[scale] levels"))
     ends = {}
     for name in ("lowest", "highest"):
@@ -172,7 +172,10 @@ def _scale(found: Any) -> Scale:
         if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e9:
             raise AnalysisError(f"[scale] {name} is {value!r:.40}, not a number")
         ends[name] = float(value)
-    return Scale(lowest=ends["lowest"], highest=ends["highest"])
+    slider = found.get("slider", False)
+    if not isinstance(slider, bool):
+        raise AnalysisError(f"[scale] slider is {slider!r:.40}, not true or false")
+    return Scale(lowest=ends["lowest"], highest=ends["highest"], slider=slider)
 
 
 def _joined(found: Any) -> Joined:
@@ -224,7 +227,8 @@ def _listed(found: dict[str, Any], name: str) -> list[Any]:
 COMMENTS = {
     "columns": "Column of responses.csv = the table's own. Take out what is wrong, add what is "
     "missing.",
-    "scale": "Either lowest and highest, or levels = [...], the lowest first.",
+    "scale": "Either lowest and highest, with slider = true if numbers between whole steps count, "
+    "or levels = [...], the lowest first.",
     "constants": "What is the same in every row.",
     "keep": "Only rows with one of these cells count.",
     "leave_out": "Rows with one of these cells do not count.",
@@ -242,6 +246,7 @@ def as_toml(mapping: Mapping, notes: tuple[str, ...] = ()) -> str:
         ]  # fmt: skip
     scale = mapping.scale
     ends = {"lowest": scale.lowest, "highest": scale.highest}
+    ends |= {"slider": True} if scale.slider else {}
     sections: dict[str, AMapping[str, Any]] = {
         "columns": mapping.columns,
         "scale": {"levels": scale.levels} if scale.levels else ends,
@@ -272,6 +277,8 @@ def _key(name: str) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return f"{value:g}"

@@ -28,6 +28,8 @@ WORDS: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 RANGES = ((0, 1), (1, 5), (0, 4), (1, 7), (0, 6), (0, 10), (0, 100))
 """Of these the first that holds all ratings is proposed."""
+SLIDERS = ((0, 1), (0, 10), (0, 100))
+"""The same where a rating is no whole number."""
 MOST_LEVELS = 11
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 
@@ -39,6 +41,8 @@ class Scale:
     lowest: float = float(LOWEST)
     highest: float = float(SCALE[-1])
     levels: tuple[str, ...] = ()
+    slider: bool = False
+    """Whether every number between the ends can be a rating; else only whole steps, if few."""
 
     def __post_init__(self) -> None:
         if self.levels:
@@ -62,12 +66,13 @@ class Scale:
     @property
     def is_five_levels(self) -> bool:
         """Whether it is the scale of `responses.csv`, however it is numbered or worded."""
-        return self.steps == WIDEST
+        return self.steps == WIDEST and not self.slider
 
     @property
     def is_ordinal(self) -> bool:
         """Whether it has few levels, one step apart; a slider has none."""
-        return float(self.steps).is_integer() and self.steps < MOST_LEVELS
+        few = float(self.steps).is_integer() and self.steps < MOST_LEVELS
+        return few and not self.slider
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -121,10 +126,10 @@ def scale_of(values: Sequence[str]) -> Scale | None:
     numbers = [number_in(value) for value in values]
     known = [number for number in numbers if number is not None]
     if len(known) == len(values) and known:
-        for low, high in RANGES:
-            whole = high > MOST_LEVELS or all(number.is_integer() for number in known)
-            if whole and low <= min(known) and max(known) <= high:
-                return Scale(float(low), float(high))
+        slider = not all(number.is_integer() for number in known)
+        for low, high in SLIDERS if slider else RANGES:
+            if low <= min(known) and max(known) <= high:
+                return Scale(float(low), float(high), slider=slider and high < MOST_LEVELS)
         return None
     folded = {_folded(value) for value in values}
     for words in WORDS:

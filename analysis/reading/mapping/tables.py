@@ -3,8 +3,9 @@
 Delimiters: comma, semicolon, tab, vertical bar, found by the header, or named by a first line
 `sep=;`. Encodings: UTF-8, UTF-16 and UTF-32 with their mark, UTF-8 without, and else Windows-1252,
 as Excel's plain CSV is; the last is noted. A list of JSON objects, and one JSON object per line,
-are tables too. Cells that hold JSON objects (`definition`, `response`) give a further column per
-key, `definition.method`. The two extra header rows of Qualtrics are left out.
+are tables too, and so are Label Studio's tasks (`label_studio`). Cells that hold JSON objects
+(`definition`, `response`) give a further column per key, `definition.method`. The two extra header
+rows of Qualtrics are left out.
 """
 
 from __future__ import annotations
@@ -18,10 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import AnalysisError, quote
+from analysis.reading.mapping import label_studio
 from analysis.reading.text_files import MARKS, lines_of, read_bytes
 
 DELIMITERS = (",", ";", "\t", "|")
 CELL_LIMIT = 1_000_000
+WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+"""How an .xlsx or .ods, and an .xls, begins. They are not read: a workbook holds several sheets,
+formulas and formats that change what a cell is, and every spreadsheet saves as CSV what it shows.
+"""
 IMPORT_ID = '{"ImportId":'
 
 
@@ -45,6 +51,11 @@ class Table:
 def read_table(path: Path) -> Table:
     """The table in a file; every refusal is an `AnalysisError` of one line."""
     data = read_bytes(path)
+    if data.startswith(WORKBOOK):
+        raise AnalysisError(
+            f"{path.name}: a workbook of Excel or another spreadsheet: save the sheet with the "
+            "answers as “CSV UTF-8” there, and give that file"
+        )
     text, notes = _decoded(path.name, data)
     if text.lstrip().startswith(("[", "{")):
         header, records = _of_json(path.name, text)
@@ -142,6 +153,8 @@ def _of_json(name: str, text: str) -> tuple[list[str], list[tuple[int, list[str]
     objects = [one for part in found for one in (part if isinstance(part, list) else [part])]
     if not objects or not all(isinstance(one, dict) for one in objects):
         raise AnalysisError(f"{name}: its JSON is not a list of objects, one per response")
+    if label_studio.is_nested(objects):
+        objects = list(label_studio.annotations(name, objects))
     flat = [_flat(one) for one in objects]
     header = list(dict.fromkeys(key for one in flat for key in one))
     return header, [(n, [one.get(key, "") for key in header]) for n, one in enumerate(flat, 1)]

@@ -12,12 +12,13 @@ from analysis.estimates.descriptives import Ratings, ratings_of
 from analysis.estimates.results import Summary
 from analysis.reading.mapping.scales import Scale
 from analysis.reading.table import Responses
-from analysis.report import figures, page
+from analysis.report import figures, figures_listeners, page
 from analysis.report.about.data import data
 from analysis.report.about.head import facts, with_contents
 from analysis.report.cells import per_method_table, with_interval
 from analysis.report.page import figure, heading, numbered, paragraph
 from analysis.report.sections_between import confirmatory, every_difference
+from analysis.report.sections_listeners import agreement, choices, machine
 from analysis.report.sections_plan import look_words
 from analysis.report.text import escape
 
@@ -42,7 +43,9 @@ def draw(summary: Summary, responses: Responses, scale: Scale) -> list[figures.F
     shown = [
         e for e in summary.estimates if e.name == "difference_mean_confidence" and e.recommended
     ]
-    return [*drawn, figures.differences(shown, axis)] if shown else drawn
+    drawn += [figures.differences(shown, axis)] if shown else []
+    found = figures_listeners.consensus_of(summary)
+    return [*drawn, found] if found else drawn
 
 
 def _outer(ratings: Ratings, scale: Scale) -> Ratings:
@@ -82,7 +85,10 @@ def _body(summary: Summary, pictures: dict[str, str], scale: Scale) -> Iterator[
     yield heading("Ratings by method", "ratings")
     caption = "<b>Table #.</b> Each method’s ratings. In brackets, 95 % intervals; counts below."
     yield per_method_table(summary, caption, PER_METHOD)
-    yield from pictures.values()
+    yield from (picture for name, picture in pictures.items() if name != "consensus")
+    yield from choices(summary, pictures)
+    yield from agreement(summary)
+    yield from machine(summary, pictures, "ratings")
     yield heading("Appendix", "appendix")
     yield from every_difference(summary)
     yield from data(summary)

@@ -24,6 +24,7 @@ from analysis.listeners.agreement import (
     gwet,
     gwet_ordinal,
     icc_oneway,
+    krippendorff_interval,
     krippendorff_nominal,
     krippendorff_ordinal,
     ordinal_similarity,
@@ -85,6 +86,13 @@ def test_krippendorff_s_alpha_is_the_package_s(seed: int) -> None:
     rated[rng.random((5, 30)) < 0.3] = np.nan
     observer, unit = np.nonzero(np.isfinite(rated))
     counts = counts_table(unit, rated[observer, unit].astype(np.int64), 30, 5)
+    value = np.array([0.0, 0.1, 0.7, 1.5, 4.0])
+    theirs = krippendorff.alpha(
+        np.where(np.isfinite(rated), value[np.nan_to_num(rated).astype(int)], np.nan),
+        level_of_measurement="interval",
+    )
+    interval = krippendorff_interval(counts, one(counts), value)[0]
+    assert interval == pytest.approx(theirs, abs=1e-9)
     for ours, name in ((krippendorff_nominal, "nominal"), (krippendorff_ordinal, "ordinal")):
         theirs = krippendorff.alpha(rated, level_of_measurement=name, value_domain=list(range(5)))
         assert ours(counts, one(counts))[0] == pytest.approx(theirs, abs=1e-9)

@@ -1,8 +1,8 @@
-"""One study as seven platforms would export it: their own columns, in their own layout.
+"""One study as platforms export it: their own columns, in their own layout.
 
 The columns are those of webMUSHRA's `lss.csv` (service/write.php), jsPsych's `data.csv()`,
 Qualtrics' CSV of choice texts with its three header rows, oTree's wide export, PsyNet's trials,
-Label Studio's CSV, and our `responses.csv`.
+Label Studio's CSV and JSON, and our `responses.csv`.
 """
 
 from __future__ import annotations
@@ -126,7 +126,30 @@ def label_studio(rows: list[Row]) -> bytes:
     )  # fmt: skip
 
 
+def label_studio_json(rows: list[Row]) -> bytes:
+    """A task per feature and method with everyone's annotations inside; one was skipped."""
+    tasks: dict[tuple[object, object], Row] = {}
+    for place, row in enumerate(rows):
+        data = {"audio": "/a.wav", "method": row["method"], "feature": row["feature"]}
+        task = tasks.setdefault(
+            (row["method"], row["feature"]),
+            {"id": len(tasks), "annotations": [], "data": data, "meta": {}, "predictions": []},
+        )
+        rated = {"value": {"rating": row["confidence"]}, "id": "Dx_aB91ISN", "type": "rating",
+                 "from_name": "confidence", "to_name": "audio", "origin": "manual"}  # fmt: skip
+        said = {"value": {"text": ["mine"]}, "type": "textarea", "from_name": "comment"}
+        own = {"id": place, "completed_by": {"id": 1, "email": row["participation"]},
+               "result": [rated, said], "was_cancelled": False, "lead_time": 4.2,
+               "created_at": "2026-11-30T10:00:00Z"}  # fmt: skip
+        skipped = own | {"id": -place, "result": [], "was_cancelled": True}
+        made = task["annotations"]
+        assert isinstance(made, list)
+        made += [skipped, own] if place == 0 else [own]
+    return json.dumps(list(tasks.values()), indent=1).encode()
+
+
 SHAPES: dict[str, Callable[[list[Row]], bytes]] = {
     "our_own": our_own, "webmushra": webmushra, "jspsych": jspsych, "qualtrics": qualtrics,
     "otree": otree, "psynet": psynet, "label_studio": label_studio,
+    "label_studio_json": label_studio_json,
 }  # fmt: skip

@@ -42,7 +42,7 @@ def proposed(folder: Path, name: str, data: bytes) -> tuple[Path, Path]:
     return table, mapping
 
 
-def test_one_study_in_seven_shapes_gives_the_same_estimates(tmp_path: Path) -> None:
+def test_one_study_in_every_shape_gives_the_same_estimates(tmp_path: Path) -> None:
     found = {}
     for name, shape in SHAPES.items():
         table, mapping = proposed(tmp_path, name, shape(golden()))
@@ -117,6 +117,11 @@ def test_levels_are_numbers_between_two_ends_or_words(
         ("who\np\n", "", "t.csv: its first line has one column only"),
         ("who,how,who\n", "", "t.csv: column 'who' appears more than once"),
         ("who,how,what,says\n", "", "t.csv: has a header but no rows"),
+        ("PK\x03\x04", "", "t.csv: a workbook of Excel or another spreadsheet: save the sheet"),
+        ('[{"data": {}, "annotations": [1]}]', "", "an annotation of task None has no result"),
+        ('[{"data": {}, "annotations": [{"id": 7, "result": [{"from_name": "c", "value": {}}, '
+         '{"from_name": "c", "value": {}}]}]}]', "", "annotation 7 has several results of 'c'"),
+        ("who,how,what,says\np,m,f,1\n", "[scale]\nslider = 1\n", "slider is 1, not true or"),
         ("[1, 2]", "", "t.csv: its JSON is not a list of objects"),
         ("who,how,what,says\np,m,f,1\n", "[keep]\nhow = ['z']\n", "no row is left by m.toml"),
         ("who,how,what,says\np,m,f,1\n", "[keep]\nhow = 'z'\n", "m.toml: [keep] how is 'z', not a"),
@@ -241,6 +246,9 @@ def test_unused_levels_are_noted_in_the_scale_s_own_numbers(
 def test_what_cells_are_probably_rated_on() -> None:
     assert scale_of(["0", "1"]) == Scale(0.0, 1.0)
     assert scale_of(["0", "100", "33,5"]) == Scale(0.0, 100.0)
+    assert scale_of(["0", "0.37"]) == Scale(0.0, 1.0, slider=True)
+    assert scale_of(["10", "3,7"]) == Scale(0.0, 10.0, slider=True)
+    assert scale_of(["0", "8"]) == Scale(0.0, 10.0)
     assert scale_of(["1", "7"]) == Scale(1.0, 7.0)
     assert scale_of(["yes", "No"]) == Scale(levels=("no", "yes"))
     assert scale_of(["red", "yes"]) is None

@@ -14,8 +14,20 @@ from tests.analysis.factories import paper_rows
 from tests.analysis.reading.shapes import as_csv
 
 COLUMNS = "".join(
-    f'{name} = "{name}"\n' for name in ("participation", "method", "feature", "trial", "confidence")
+    f'{name} = "{name}"\n'
+    for name in (
+        "participation",
+        "method",
+        "feature",
+        "trial",
+        "confidence",
+        "chosen_rank",
+        "chosen_label",
+    )
 )
+SCALE_FREE = ("share_first", "confidence_rank", "consensus", "alpha_choice", "brennan", "icc_1",
+              "spearman_clap", "difference_first", "first_label")  # fmt: skip
+"""Beginnings of the names of what no scale changes, but for the numbers that a mean is given in."""
 
 
 def report(folder: Path, scale: str, cells: dict[int, str]) -> Summary:
@@ -24,8 +36,16 @@ def report(folder: Path, scale: str, cells: dict[int, str]) -> Summary:
     rows = paper_rows(participants=8, trials=5)
     for place, row in enumerate(rows):
         row["feature"] = f"f{place % 20}"
+        row["chosen_rank"] = 1 + (place * place + place // 7) % 5
+        row["chosen_label"] = f"name {row['chosen_rank']}"
         row["confidence"] = cells[int(str(row["confidence"]))]
     (folder / "t.csv").write_bytes(as_csv(rows))
+    (folder / "labels.csv").write_bytes(
+        as_csv(
+            {"feature": f"f{n}", "method": method, "rank": rank, "score_clap": (7 * n + rank) % 11}
+            for n in range(20) for method in ("gemini", "essentia") for rank in range(1, 6)
+        )
+    )  # fmt: skip
     (folder / "m.toml").write_text(f"[columns]\n{COLUMNS}[scale]\n{scale}\n", encoding="utf-8")
     return build_report(folder / "t.csv", folder / "out", resamples=200, mapping=folder / "m.toml")
 
@@ -49,10 +69,10 @@ def test_a_slider_gives_the_same_means_and_p_values_and_no_ordinal_model(
             wanted = 25 * (getattr(theirs, name) - 1)
             assert getattr(ours, name) == pytest.approx(wanted, abs=1e-9)
     kept = {test.name: test.p for test in found.tests}
-    assert len(kept) == 6
+    assert len(kept) == 8
     assert kept == pytest.approx({t.name: t.p for t in five.tests if t.name in kept})
-    assert {"scale", "share", "none"} >= {e.unit for e in found.estimates}
-    assert not any("4" in e.label or "clmm" in e.name for e in found.estimates)
+    assert {"scale", "share", "none", "coefficient"} >= {e.unit for e in found.estimates}
+    assert not any("at_least" in e.name or "clmm" in e.name for e in found.estimates)
     page = (tmp_path / "x" / "out" / "report.html").read_text(encoding="utf-8")
     assert "The mean rating, from 0 to 100, was" in page
     assert "1 to 5" not in page
@@ -91,6 +111,38 @@ def test_few_levels_have_the_ordinal_model_too(five: Summary, tmp_path: Path) ->
     assert next(
         e for e in found.estimates if e.name == "clmm_mean_confidence"
     ).value == pytest.approx(2 * (mean.value - 1))
+
+
+@pytest.mark.parametrize(
+    ("scale", "cells"),
+    [
+        ("lowest = 0\nhighest = 1\nslider = true", {n: f"{(n - 1) / 4:g}" for n in range(1, 6)}),
+        ("lowest = 0\nhighest = 10\nslider = true",
+         {n: f"{2.5 * (n - 1):g}".replace(".", ",") for n in range(1, 6)}),
+        ("lowest = 0\nhighest = 8", {n: str(2 * (n - 1)) for n in range(1, 6)}),
+    ],
+)  # fmt: skip
+def test_choices_agreement_and_machine_scores_are_those_of_five_levels(
+    scale: str, cells: dict[int, str], five: Summary, tmp_path: Path
+) -> None:
+    found = {
+        (e.name, e.method): e for e in report(tmp_path / "x", scale, cells).estimates
+        if e.recommended
+    }  # fmt: skip
+    compared, known = 0, {(e.name, e.method): e for e in five.estimates if e.recommended}
+    low, high = (float(line.split(" = ")[1]) for line in scale.splitlines()[:2])
+    for key, theirs in known.items():
+        if not key[0].startswith(SCALE_FREE):
+            continue
+        ours, width = found[key], (high - low) / 4
+        moved = [
+            one if one is None or theirs.unit != "scale" else low + (one - 1) * width
+            for one in (theirs.value, theirs.low, theirs.high)
+        ]
+        assert [ours.value, ours.low, ours.high] == pytest.approx(moved, abs=1e-9), key
+        compared += 1
+    assert compared > 30
+    assert not any("1 to 5" in e.label or "confidence" in e.label for e in found.values())
 
 
 def test_yes_and_no_are_a_share(tmp_path: Path) -> None:
