@@ -279,14 +279,14 @@ def take_lock(remote: Remote) -> None:
     """Create the lock in the store. Raises `BusyError`, which names its holder, if there is one;
     that of a process of this machine which no longer exists is replaced."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    mine = {"host": socket.gethostname(), "process": os.getpid(), "since": now}
+    mine = {**_numbered_in(), "process": os.getpid(), "since": now}
     data = json.dumps(mine).encode()
     if remote.create(LOCK_FILE, data):
         return
     holder = _holder(remote)
-    # A process of this number that is this one was another, in an earlier container.
+    # A process of this number that is this one was another, before it.
     gone = holder.get("process") == os.getpid() or not _is_alive(holder.get("process"))
-    if holder.get("host") == mine["host"] and gone:
+    if gone and all(holder.get(name) == mine[name] for name in _numbered_in()):
         remote.remove(LOCK_FILE)
         if remote.create(LOCK_FILE, data):
             return
@@ -296,6 +296,16 @@ def take_lock(remote: Remote) -> None:
         f"working on the run {remote.url} since {holder.get('since', '?')}; if it no longer "
         f"exists, delete {remote.url}/{LOCK_FILE}"
     )
+
+
+def _numbered_in() -> dict[str, str]:
+    """Where processes have the numbers that they have: the host, and on Linux since which start of
+    it and in which of its containers (which may share the host's name)."""
+    found = {"host": socket.gethostname()}
+    with suppress(OSError):
+        found["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        found["numbers"] = os.readlink("/proc/self/ns/pid")
+    return found
 
 
 def _holder(remote: Remote) -> Mapping[str, Any]:
