@@ -28,7 +28,7 @@ METHODS = ("corpus-tags", "descriptors")
 CONFIG: dict[str, Any] = {"subject": {"model": "nowhere", "hookpoints": [HOOKPOINT]}}
 
 
-def make(path: Path, *, features: int = 3, tracks: int = 10) -> RunDirectory:
+def make(path: Path | str, *, features: int = 3, tracks: int = 10) -> RunDirectory:
     """Every stage done: `features` kept, one dropped; every track is an exemplar of each."""
     directory = RunDirectory(path)
     directory.begin({"config": CONFIG, "key": "k" * 64})

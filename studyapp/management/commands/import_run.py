@@ -1,6 +1,5 @@
-"""`manage.py import_run DIR --name NAME`: import a finished run directory."""
+"""`manage.py import_run DIR_OR_URL --name NAME`: import a finished run directory."""
 
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -18,7 +17,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the directory, the name and the project."""
-        parser.add_argument("directory", type=Path)
+        where = "a folder, or the URL of a store, such as s3://BUCKET/PREFIX, where its files stay"
+        parser.add_argument("directory", help=where)
         parser.add_argument("--name", required=True)
         parser.add_argument("--project", help="project that the run belongs to; default: none")
 

@@ -34,12 +34,17 @@ def run_directory(run: Run, fence: Callable[[], None] | None = None) -> RunDirec
 
     A job that writes gives its `fence`, which raises if another worker has taken it over.
     """
+    return opened(directory_of(run=run), run.remote, fence)
+
+
+def opened(path: Path, remote: str, fence: Callable[[], None] | None = None) -> RunDirectory:
+    """Return the pipeline's object for the files of a run in a folder, or, with copies there, at
+    the URL `remote`."""
     from pipeline.store.files import RemoteFiles
     from pipeline.store.remote import Remote
     from pipeline.store.run_directory import RunDirectory
 
-    path = directory_of(run=run)
-    return RunDirectory(RemoteFiles(path, Remote(run.remote), fence) if run.remote else path)
+    return RunDirectory(RemoteFiles(path, Remote(remote), fence) if remote else path)
 
 
 def file_of(run: Run, relative: str) -> Path:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from studyapp.core.errors import RunError
@@ -14,16 +16,22 @@ from studyapp.runs.services.configs import refusals
 from studyapp.runs.services.folders import (
     check_files,
     check_stages,
+    new_directory,
+    opened,
     rows_of,
     run_directory,
     stored,
 )
 
+if TYPE_CHECKING:
+    from pipeline.store.run_directory import RunDirectory
 
-def import_run(*, directory: Path, name: str, project: Project | None = None) -> Run:
+
+def import_run(*, directory: Path | str, name: str, project: Project | None = None) -> Run:
     """Import a finished run directory made elsewhere, and check every hash in its manifest.
 
     Raises `RunError` if the run is not finished, if a file differs, or if the name is taken.
+    `directory` may be the URL of a store, such as `s3://BUCKET/PREFIX`: the files stay there.
     """
     with refusals(), transaction.atomic():
         run = _registered(directory, name, Run.State.NEW, project)
@@ -56,24 +64,34 @@ def finish_import(*, run: Run, lease: jobs.JobLease) -> None:
         raise jobs.WorkError(str(error)) from error
 
 
-def _registered(directory: Path, name: str, state: str, project: Project | None) -> Run:
+def _registered(place: Path | str, name: str, state: str, project: Project | None) -> Run:
     """Create the row for a run directory in which every stage is done."""
-    from pipeline.store.run_directory import RunDirectory
-
-    files = RunDirectory(directory)
+    files, remote = _opened(place)
     config = files.description().get("config")
     if not isinstance(config, dict):
-        raise RunError(f"{files.path} has a run.json without a config; is it a run directory?")
+        raise RunError(f"{files} has a run.json without a config; is it a run directory?")
     check_stages(files)
-    if other := rows_of(files.path):
-        raise RunError(f"{files.path} is already imported as run {other[0].name!r}")
+    if other := Run.objects.filter(remote=remote) if remote else rows_of(files.path):
+        raise RunError(f"{files} is already imported as run {other[0].name!r}")
     try:
         with transaction.atomic():
             run = Run.objects.create(
-                name=name, directory=stored(files.path), config=config, state=state,
-                origin=Run.Origin.IMPORT, project=project,
+                name=name, directory=stored(files.path), remote=remote, config=config,
+                state=state, origin=Run.Origin.IMPORT, project=project,
             )  # fmt: skip
     except IntegrityError as error:
         raise RunError(f"a run named {name!r} already exists") from error
     stages.create_records(run)
     return run
+
+
+def _opened(place: Path | str) -> tuple[RunDirectory, str]:
+    """The files in a folder; or those at a URL, which is returned too, with copies where those of
+    the site's own runs in a store are."""
+    from pipeline.store.remote import Remote, cache_of, is_url
+
+    if not is_url(str(place)):
+        return opened(Path(place).resolve(), ""), ""
+    cache_of(str(place))  # Refuses what the commands refuse.
+    url = Remote(str(place)).url
+    return opened(settings.DATA / new_directory(), url), url

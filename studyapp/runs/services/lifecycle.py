@@ -215,7 +215,7 @@ def is_empty(run: Run) -> bool:
 
 
 def delete_empty(*, run: Run) -> None:
-    """Delete a run without features, and its files if the site put them there.
+    """Delete a run without features, and the files, or copies of them, that the site put there.
 
     Raises `RunError` if it is under way, has features, a study uses it, or it has spent money: its
     ledgers say what its project may still spend.
@@ -230,7 +230,8 @@ def delete_empty(*, run: Run) -> None:
         locked.delete()
     own = settings.DATA / "runs"
     folder = directory_of(run=run)
-    if run.origin == Run.Origin.SITE and folder.parent == own and not rows_of(folder):
+    is_ours = (run.origin == Run.Origin.SITE or run.remote) and folder.parent == own
+    if is_ours and not rows_of(folder):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
 from pipeline.config import config_from_dict
 from pipeline.progress import SilentProgress
 from pipeline.run import STAGES, execute_stage
+from pipeline.store.remote import Remote
 from pipeline.store.run_directory import RunDirectory
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work, work_on
@@ -18,6 +22,7 @@ from studyapp.models import Job, Run
 from studyapp.runs.services import folders, lifecycle
 from tests.pipeline.conftest import corpus_folder, small_config, subject_folder  # noqa: F401
 from tests.s3 import SECRET, Store, store
+from tests.studyapp import run_directories
 from tests.studyapp.runs.services.test_pieces import files
 
 __all__ = ["store"]
@@ -98,3 +103,35 @@ def test_a_run_waits_while_the_store_is_away_and_goes_on_when_it_is_back(
     Job.objects.update(not_before=None)
     work_on("cpu")
     assert run.stages.get(stage="corpus").state == "done"
+
+
+def test_a_run_in_a_store_is_imported_and_its_files_stay_there(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARWITNESS_CACHE", str(tmp_path / "cache"))
+    url = f"s3://{store.bucket()}/runs/theirs"
+    made = run_directories.make(url)
+    call_command("import_run", f"{url}/", "--name", "theirs", stdout=StringIO())
+    run = Run.objects.get()
+    assert (run.remote, run.origin, run.state) == (url, Run.Origin.IMPORT, Run.State.DONE)
+    assert run.features.count() == 3
+    assert Path(run.directory).parent == Path("runs")
+    clips = f"exemplars/{run_directories.SAE}/clips"
+    clip = f"{clips}/{made.names(clips)[0]}"
+    assert (
+        folders.directory_of(run=run).joinpath(clip).read_bytes() == made.path_of(clip).read_bytes()
+    )
+    for again, fault in (
+        (url, "is already imported as run 'theirs'"),
+        (f"{url}-missing", "is missing; is .* a run directory"),
+        (f"s3://me:{SECRET}@host/run", "must not hold keys"),
+        ("s3://bucket/a/../b", "write the whole path"),
+    ):
+        with pytest.raises(CommandError, match=fault):
+            call_command("import_run", again, "--name", "again")
+    Remote(url).write("corpus.parquet", b"damaged")
+    run.features.all().delete()
+    run.delete()
+    with pytest.raises(CommandError, match=r"corpus\.parquet is missing or differs"):
+        call_command("import_run", url, "--name", "again")
+    assert not Run.objects.exists()
