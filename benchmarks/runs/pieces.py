@@ -119,6 +119,13 @@ class Site:
             [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self._environment, check=True
         )
 
+    def execute(self, sql: str) -> None:
+        """Change the site's database."""
+        import psycopg
+
+        with psycopg.connect(self._environment["DATABASE_URL"], autocommit=True) as connection:
+            connection.execute(sql.encode())
+
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the site's database."""
         import psycopg
@@ -141,6 +148,7 @@ def site(*, s3: bool) -> Iterator[Site]:
             store = servers.enter_context(s3_server()) if s3 else {}
             made = Site(data, database, f"redis://127.0.0.1:{port}/0", store)
             made.manage("migrate", "-v0")
+            made.execute(HISTORY)
             try:
                 yield made
             finally:
@@ -222,11 +230,10 @@ def run(
     row = f"SELECT directory, remote FROM studyapp_run WHERE id = {number}"
     [(directory, remote)] = here.query(row)
     manifest = RunDirectory(remote or here.data / directory).manifest()["stages"]
-    pieces = here.query(f"SELECT piece, attempts FROM studyapp_job WHERE {_pieces_of(number)}")
     return Ran(
         hashes={stage: manifest[stage]["files"] for stage in STAGES},
         seconds={stage: manifest[stage]["seconds"] for stage in STAGES},
-        attempts=dict(pieces),
+        attempts=_attempts(here, number),
         killed=killed,
         recovered=recovered,
         processor=processor,
@@ -256,6 +263,24 @@ def _processor_seconds(worker: subprocess.Popen[bytes]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += int(fields[11]) + int(fields[12])
     return total / os.sysconf("SC_CLK_TCK")
+
+
+HISTORY = """
+CREATE TABLE ended_pieces (target bigint, piece text, attempts int);
+CREATE FUNCTION keep_piece() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  INSERT INTO ended_pieces VALUES (OLD.target, OLD.piece, OLD.attempts); RETURN OLD;
+END $$;
+CREATE TRIGGER keep_piece BEFORE DELETE ON studyapp_job
+  FOR EACH ROW WHEN (OLD.kind = 'run_piece') EXECUTE FUNCTION keep_piece();
+"""
+"""The site deletes the rows of a stage's pieces once it is done; here their claims are counted."""
+
+
+def _attempts(here: Site, number: int) -> dict[str, int]:
+    """How often each piece of a run was claimed, also of stages that are done."""
+    pieces = f"SELECT piece, attempts FROM studyapp_job WHERE {_pieces_of(number)}"
+    ended = f"SELECT piece, attempts FROM ended_pieces WHERE target = {number}"
+    return dict(here.query(f"{pieces} UNION ALL {ended}"))
 
 
 def _pieces_of(number: int) -> str:
@@ -290,7 +315,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _claimed_again(here: Site, number: int, caught: dict[str, int]) -> bool:
-    now = dict(here.query(f"SELECT piece, attempts FROM studyapp_job WHERE {_pieces_of(number)}"))
+    now = _attempts(here, number)
     return all(now[piece] > attempts for piece, attempts in caught.items())
 
 

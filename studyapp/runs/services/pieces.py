@@ -17,7 +17,7 @@ from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs, outages
 from studyapp.models import Job, Run, StageRecord
 from studyapp.runs.services.folders import run_directory
-from studyapp.runs.services.progress import PieceProgress
+from studyapp.runs.services.progress import PieceProgress, add_line
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -29,6 +29,9 @@ KIND = "run_piece"
 PATIENCE = 6
 """How often pieces that were made are looked for before the run fails; the pauses double from two
 seconds on. A network file system may show a file later on one machine than on another."""
+
+NAMED = 10
+"""Pieces that one line names."""
 
 
 def share(*, run: Run, record: StageRecord, lease: jobs.JobLease, config: RunConfig) -> bool:
@@ -85,6 +88,20 @@ def _divide(
 
 def _named(record: StageRecord, pieces: dict[str, int]) -> list[str]:
     return [f"{record.stage}/{piece}" for piece in pieces]
+
+
+def clear(record: StageRecord) -> None:
+    """Delete the rows of a finished stage's pieces, also those of earlier attempts; a line of the
+    stage's log keeps how many there were, and which were claimed more than once."""
+    ended = Job.objects.filter(
+        kind=KIND, target=record.run_id, piece__startswith=f"{record.stage}/"
+    ).exclude(state__in=Job.UNFINISHED)
+    done = ended.filter(state=Job.State.DONE)
+    if made := done.count():
+        again = sorted(done.filter(attempts__gt=1).values_list("piece", flat=True))
+        text = f"{made} pieces, claimed more than once: {', '.join(again[:NAMED]) or 'none'}"
+        add_line(record, text + (f" and {len(again) - NAMED} more" if again[NAMED:] else ""))
+    ended.delete()
 
 
 def make(*, run: Run, lease: jobs.JobLease, config: RunConfig) -> None:

@@ -18,6 +18,12 @@ LINES_KEPT = 200
 """Lines of a stage's log in its row; earlier ones are in the worker's log."""
 
 
+def add_line(record: StageRecord, text: str) -> None:
+    """Add a line to the stage's log; the caller saves the row."""
+    line = [timezone.now().isoformat(timespec="seconds"), text[:NOTE_LENGTH]]
+    record.lines = [*record.lines[-LINES_KEPT + 1 :], line]
+
+
 class RowProgress:
     """A `pipeline.progress.Progress` that updates one stage's row.
 
@@ -48,8 +54,7 @@ class RowProgress:
     def note(self, text: str) -> None:
         """Store a line for the reader."""
         self._record.note = text[:NOTE_LENGTH]
-        line = [timezone.now().isoformat(timespec="seconds"), text[:NOTE_LENGTH]]
-        self._record.lines = [*self._record.lines[-LINES_KEPT + 1 :], line]
+        add_line(self._record, text)
         self._write()
 
     def finish(self) -> None:

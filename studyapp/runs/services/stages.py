@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from studyapp.jobs.services import jobs
 from studyapp.models import Run, StageRecord
+from studyapp.runs.services import pieces
 from studyapp.runs.services.configs import refusals
 from studyapp.runs.services.folders import run_directory
 
@@ -39,9 +40,11 @@ def _note_done(record: StageRecord, entry: Mapping[str, Any]) -> None:
 
 @transaction.atomic
 def note_done(record: StageRecord, lease: jobs.JobLease, entry: Mapping[str, Any]) -> None:
-    """Mark a stage as done while the lease is valid; `entry` is its entry in the manifest."""
+    """Mark a stage as done while the lease is valid; `entry` is its entry in the manifest. The rows
+    of its pieces are deleted: at the paper's size a run has thousands."""
     lease.lock()
     jobs.note_progress(lease)
+    pieces.clear(record)
     _note_done(record, entry)
 
 

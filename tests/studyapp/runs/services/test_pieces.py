@@ -69,11 +69,18 @@ def test_every_piece_is_made_once_and_the_last_one_wakes_the_run(run: Run, tmp_p
     assert parent().not_before is None
     stage.refresh_from_db()
     assert (stage.state, stage.done) == ("running", 48)
-    for _ in range(3):  # Closed and divided again; both SAEs; closed.
+    Job.objects.filter(piece="activations/00001").update(attempts=2)
+    work_on("cpu")  # Closed and divided again.
+    saes = Job.objects.exclude(kind="run").order_by("pk")
+    assert [job.piece.partition("/")[0] for job in saes] == ["sae", "sae"]
+    for _ in range(2):  # Both SAEs; closed.
         work_on("cpu")
     run.refresh_from_db()
     assert (run.state, run.error) == (Run.State.DONE, "")
-    assert set(Job.objects.exclude(kind="run").values_list("state", "attempts")) == {("done", 1)}
+    lines = [record.lines[-1][1] for record in run.stages.order_by("order")[1:3]]
+    claimed = "2 pieces, claimed more than once"
+    assert lines == [f"{claimed}: activations/00001", f"{claimed}: none"]
+    assert not Job.objects.exclude(kind="run").exists()
     config = config_from_dict(run.config)
     for name in STAGES[:3]:
         execute_stage(config, tmp_path / "alone", name, progress=SilentProgress())
