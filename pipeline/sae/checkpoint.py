@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pipeline.errors import PipelineError
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.safetensors import opened_tensors
 from pipeline.store.writers import Writer
 
 if TYPE_CHECKING:
@@ -135,28 +134,28 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
     }  # fmt: skip
     if has_threshold:
         shapes["threshold"] = (n,)
-    with opened_tensors(directory.path_of(_weights_path(name))) as weights:
-        stored = set(weights.keys())
-        for key, shape in shapes.items():  # copy_ would broadcast a tensor of another shape
-            found = tuple(weights.get_slice(key).get_shape()) if key in stored else None
-            if found != shape:
-                raise PipelineError(
-                    f"SAE {name}: {key} is {found or 'missing'}, its cfg.json has {shape}"
-                )
-        if k > n:
-            raise PipelineError(f"SAE {name}: its k is {k}, more than its {n} latents")
-        # 2) Into the model, whose names and shapes are the file's; one tensor at a time, since one
-        #    may be half a gigabyte. Every number must be finite.
-        sae = _empty(name, cfg, d, n, k)
-        with torch.no_grad():
-            for key in shapes:
-                tensor = weights.get_tensor(key)
-                if not np.isfinite(tensor).all():
-                    raise PipelineError(f"SAE {name}: {key} holds numbers that are not finite")
-                getattr(sae, key).copy_(torch.from_numpy(tensor))
-            if isinstance(sae, Adopted):
-                sae.norms.copy_(sae.W_dec.norm(dim=1).clamp_min(1e-8))
-                sae.W_dec.div_(sae.norms[:, None])
+    weights = directory.tensor_file(_weights_path(name))
+    for key, shape in shapes.items():  # copy_ would broadcast a tensor of another shape
+        found = weights.shape(key) if key in weights else None
+        if found != shape:
+            raise PipelineError(
+                f"SAE {name}: {key} is {found or 'missing'}, its cfg.json has {shape}"
+            )
+    if k > n:
+        raise PipelineError(f"SAE {name}: its k is {k}, more than its {n} latents")
+    # 2) Into the model, whose names and shapes are the file's; one tensor at a time, since one
+    #    may be half a gigabyte. Every number must be finite.
+    sae = _empty(name, cfg, d, n, k)
+    with torch.no_grad():
+        for key in shapes:
+            tensor = weights.read(key)
+            if not np.isfinite(tensor).all():
+                raise PipelineError(f"SAE {name}: {key} holds numbers that are not finite")
+            getattr(sae, key).copy_(torch.from_numpy(tensor))
+            del tensor
+        if isinstance(sae, Adopted):
+            sae.norms.copy_(sae.W_dec.norm(dim=1).clamp_min(1e-8))
+            sae.W_dec.div_(sae.norms[:, None])
     return StoredSae(name, sae.requires_grad_(False), read_facts(directory, name))
 
 

@@ -106,12 +106,20 @@ class TensorFile:
                 # A length beyond the file's is found by the JSON that is cut off.
                 header = json.loads(stream.read(min(length, path.stat().st_size)))
             self.metadata: dict[str, str] = header.pop("__metadata__", {})
+            for name, of in header.items():
+                if of["dtype"] not in kinds:
+                    raise PipelineError(
+                        f"{path}: {name} is of type {of['dtype']}; known: {', '.join(kinds)}"
+                    )
             self._tensors = {
                 name: (kinds[of["dtype"]], tuple(of["shape"]), 8 + length + of["data_offsets"][0])
                 for name, of in header.items()
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
 
     def shape(self, name: str) -> tuple[int, ...]:
         """A tensor's shape; raises `PipelineError` if the file has none of that name."""

@@ -153,7 +153,7 @@ def test_a_damaged_configuration_is_refused_in_a_line(
     [
         (lambda held: held["W_enc"].fill_(float("nan")), "W_enc holds numbers that are not finite"),
         (lambda held: held["b_dec"].fill_(float("inf")), "b_dec holds numbers that are not finite"),
-        (lambda held: held.update(W_dec=held["W_dec"].bfloat16()), "bfloat16"),
+        (lambda held: held.update(W_dec=held["W_dec"].bfloat16()), "W_dec is of type BF16"),
     ],
 )
 def test_weights_that_are_no_plain_numbers_are_refused_in_a_line(
