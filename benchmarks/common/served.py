@@ -67,9 +67,9 @@ def served(*, database_url: str = "", workers: int = 2, threads: int = 8) -> Ite
     port = free_port()
     log = (data / "web.log").open("wb")
     web = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "studyapp.wsgi:application", "--worker-class", "gthread",
-         "--bind", f"127.0.0.1:{port}", "--workers", str(workers), "--threads", str(threads),
-         "--no-control-socket"],
+        [sys.executable, "-m", "gunicorn", "studyapp.wsgi:application",
+         "--config", "deploy/gunicorn.conf.py", "--bind", f"127.0.0.1:{port}",
+         "--workers", str(workers), "--threads", str(threads)],
         cwd=ROOT, env=environment, stdout=log, stderr=log,
     )  # fmt: skip
     try:

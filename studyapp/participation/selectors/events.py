@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from studyapp.models import Event, Participation
+from studyapp.core.prepared import prepared
+from studyapp.models import Event, Participation, Trial
 
 
 @dataclass(frozen=True)
@@ -35,34 +37,50 @@ def locked(pk: int) -> Participation | None:
 
     None if it has gone meanwhile, as that of a preview does.
     """
+    return next(iter(_locked(pk)), None)
+
+
+@prepared
+def _locked(pk: int) -> QuerySet[Participation]:
     found = Participation.objects.select_for_update(of=("self",), no_key=True)
-    return (
-        found.select_related("study")
-        .only(
-            "status", "simulated", "study__state", "study__watch_machines", "study__option_policy"
-        )
-        .filter(pk=pk)
-        .first()
-    )
+    study = ("study__state", "study__watch_machines", "study__option_policy")
+    found = found.select_related("study").only("status", "simulated", *study)
+    return found.filter(pk=pk).order_by()
 
 
 def trial_events(participation: Participation, tokens: Collection[str]) -> dict[str, TrialEvents]:
     """Token → totals, for those tokens that name trials shown to this participation."""
-    shown = participation.trials.filter(token__in=tokens, shown_at__isnull=False).order_by()
-    rows = shown.annotate(
-        stored=Count("events"),
-        heard_ms=_sum_of(Event.Type.HEARD),
-        hidden_ms=_sum_of(Event.Type.VISIBLE),
-    ).values_list(
+    rows = _trial_events(participation.pk, tuple(tokens)) if tokens else []
+    return {trial.token: trial for trial in (TrialEvents(*row) for row in rows)}
+
+
+@prepared
+def _trial_events(participation: int, tokens: tuple[str, ...]) -> QuerySet[Trial, Any]:
+    shown = Trial.objects.filter(participation=participation, token__in=tokens)
+    totals = (
+        shown.filter(shown_at__isnull=False)
+        .order_by()
+        .annotate(
+            stored=Count("events"),
+            heard_ms=_sum_of(Event.Type.HEARD),
+            hidden_ms=_sum_of(Event.Type.VISIBLE),
+        )
+    )
+    return totals.values_list(
         "pk", "token", "shown_at", "response__answered_at", "stored", "heard_ms", "hidden_ms"
     )
-    return {trial.token: trial for trial in (TrialEvents(*row) for row in rows)}
 
 
 def known_sequences(participation: Participation, sequences: Collection[str]) -> set[str]:
     """Which of the sequences are stored already."""
+    rows = _known_sequences(participation.pk, tuple(sequences)) if sequences else []
+    return {sequence for (sequence,) in rows}
+
+
+@prepared
+def _known_sequences(participation: int, sequences: tuple[str, ...]) -> QuerySet[Event, tuple[str]]:
     found = Event.objects.filter(participation=participation, sequence__in=sequences)
-    return set(found.order_by().values_list("sequence", flat=True))
+    return found.order_by().values_list("sequence")
 
 
 def _sum_of(kind: str) -> Coalesce:

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
+from studyapp.core.prepared import prepared
 from studyapp.models import Participation, StepRecord, Study
 from studyapp.models.steps import NEEDED, Step
 
 
 def by_identifier(*, slug: str, identifier: str) -> Participation | None:
     """The participation of that pseudonym in any version of the study, with its study."""
-    return _with_study().filter(identifier=identifier, study__series__slug=slug).order_by().first()
+    return next(iter(_by_identifier(slug, identifier)), None)
+
+
+@prepared
+def _by_identifier(slug: str, identifier: str) -> QuerySet[Participation]:
+    return _with_study().filter(identifier=identifier, study__series__slug=slug).order_by()
 
 
 def bare_by_identifier(*, slug: str, identifier: str) -> Participation | None:
-    """The same participation with only its status: enough for sounds and events."""
+    """The same participation with only its status: enough for events and for sounds of checks."""
+    return next(iter(_bare_by_identifier(slug, identifier)), None)
+
+
+@prepared
+def _bare_by_identifier(slug: str, identifier: str) -> QuerySet[Participation]:
     found = Participation.objects.only("status")
-    return found.filter(identifier=identifier, study__series__slug=slug).order_by().first()
+    return found.filter(identifier=identifier, study__series__slug=slug).order_by()
 
 
 def by_external_key(*, slug: str, key: str) -> Participation | None:
@@ -27,7 +38,15 @@ def by_external_key(*, slug: str, key: str) -> Participation | None:
 
 def locked(pk: int) -> Participation:
     """The participation with its study; its row, not the study's, is locked until the commit."""
-    return _with_study().select_for_update(of=("self",), no_key=True).get(pk=pk)
+    found: list[Participation] = _locked(pk)
+    if not found:
+        raise Participation.DoesNotExist(f"there is no participation {pk}")
+    return found[0]
+
+
+@prepared
+def _locked(pk: int) -> QuerySet[Participation]:
+    return _with_study().select_for_update(of=("self",), no_key=True).filter(pk=pk).order_by()
 
 
 def step_of(participation: Participation) -> Step:
@@ -45,8 +64,13 @@ def step_of(participation: Participation) -> Step:
 
 def steps_done(participation: Participation) -> set[str]:
     """Names of the steps that are recorded as done."""
+    return {step for (step,) in _steps_done(participation.pk)}
+
+
+@prepared
+def _steps_done(participation: int) -> QuerySet[StepRecord, tuple[str]]:
     records = StepRecord.objects.filter(participation=participation, done_at__isnull=False)
-    return set(records.values_list("step", flat=True))
+    return records.order_by().values_list("step")
 
 
 def _next_step(participation: Participation) -> Step:

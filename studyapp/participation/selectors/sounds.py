@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from studyapp.models import Item, Participation, StepRecord, Study
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from studyapp.core.prepared import prepared
+from studyapp.models import Item, Participation, StepRecord, Study, Trial
 from studyapp.models.studies import STIMULI
 from studyapp.models.trial_kinds import MOST_CLIPS, TRIAL_KINDS, in_order
 
 
-def trial_sound(*, participation: Participation, token: str, number: int) -> Path | None:
-    """Sound `number` of the trial with that token, or None if it may not be played (yet).
+def trial_sound(*, slug: str, identifier: str, token: str, number: int) -> Path | None:
+    """Sound `number` of the participation's trial with that token, or None if it may not be played
+    (yet).
 
     Trials up to the one after the current one may be played.
     """
     if not 1 <= number <= MOST_CLIPS:
         return None
-    trials = participation.trials.order_by()
-    columns = ("number", "option_order", "item__study__option_policy")
+    for waiting, order, policy, *stored in _sounds_of_trial(slug, identifier, token):
+        path = in_order(stored, order, TRIAL_KINDS[policy])[number - 1]
+        # One unanswered trial before it: the next one, whose sounds the page loads ahead.
+        return Path(path) if path and waiting <= 1 else None
+    return None
+
+
+@prepared
+def _sounds_of_trial(slug: str, identifier: str, token: str) -> QuerySet[Trial, Any]:
+    """How many trials before it are unanswered, and what decides on its sounds."""
+    own = Trial.objects.filter(participation=OuterRef("participation"))
+    before = own.filter(number__lt=OuterRef("number"), response=None).order_by()
+    waiting = before.values("participation").annotate(n=Count("pk")).values("n")
+    asked = Trial.objects.filter(
+        token=token, participation__identifier=identifier, participation__study__series__slug=slug
+    )
     paths = [f"item__{name}__path" for name in STIMULI]
-    asked = trials.filter(token=token).values_list(*columns, *paths).first()
-    if asked is None:
-        return None
-    place, order, policy, *stored = asked
-    path = in_order(stored, order, TRIAL_KINDS[policy])[number - 1]
-    earlier = trials.filter(number__lt=place, response=None)
-    # One unanswered trial before it: the next one, whose sounds the page loads ahead.
-    return Path(path) if path and earlier.count() <= 1 else None
+    return asked.order_by().values_list(
+        Coalesce(Subquery(waiting), 0), "option_order", "item__study__option_policy", *paths
+    )
 
 
 def step_sound(*, participation: Participation, token: str) -> Path | None:

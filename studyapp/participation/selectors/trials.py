@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext
 
+from studyapp.core.prepared import prepared
 from studyapp.models import Event, Item, Participation, Response, Trial
 from studyapp.models.studies import STIMULI
 
@@ -58,21 +59,39 @@ class TrialProgress:
 
 def progress_of(participation: Participation) -> TrialProgress:
     """All trials of the participation with their responses, in one query."""
-    # Through the participation, so that each trial refers to this very object.
-    trials = tuple(participation.trials.select_related("response").order_by("number"))
+    trials = tuple(_trials_of(participation.pk))
+    for trial in trials:
+        trial.participation = participation  # each refers to this very object
     return TrialProgress(trials, tuple(trial.response for trial in trials if _has_response(trial)))
+
+
+@prepared
+def _trials_of(participation: int) -> QuerySet[Trial]:
+    found = Trial.objects.filter(participation=participation)
+    return found.select_related("response").order_by("number")
 
 
 def item_of(trial: Trial) -> Item:
     """The trial's item with its stimuli, in one query."""
-    return Item.objects.select_related(*STIMULI).get(pk=trial.item_id)
+    [item] = _item(trial.item_id)
+    return item  # type: ignore[no-any-return]
+
+
+@prepared
+def _item(pk: int) -> QuerySet[Item]:
+    return Item.objects.select_related(*STIMULI).filter(pk=pk).order_by()
 
 
 def lengths_of(trial: Trial) -> tuple[float, ...]:
     """Lengths of the trial's sounds, seconds."""
-    lengths = [f"{name}__seconds" for name in STIMULI]
-    found = Item.objects.values_list(*lengths).get(pk=trial.item_id)
+    [found] = _lengths(trial.item_id)
     return tuple(length for length in found if length is not None)
+
+
+@prepared
+def _lengths(item: int) -> QuerySet[Item, tuple[float | None, ...]]:
+    lengths = [f"{name}__seconds" for name in STIMULI]
+    return Item.objects.filter(pk=item).order_by().values_list(*lengths)
 
 
 def seconds_of(trial: Trial) -> float:
@@ -82,22 +101,30 @@ def seconds_of(trial: Trial) -> float:
 
 def heard_clips(trial: Trial) -> set[int]:
     """Numbers of the trial's clips that were played to the end, according to the events."""
+    return {clip for (clip,) in _heard_clips(trial.pk)}
+
+
+@prepared
+def _heard_clips(trial: int) -> QuerySet[Event, tuple[int | None]]:
     ended = Event.objects.filter(trial=trial, type=Event.Type.ENDED, clip__isnull=False)
-    clips = ended.order_by().values_list("clip", flat=True).distinct()
-    return {clip for clip in clips if clip is not None}
+    return ended.order_by().values_list("clip").distinct()
 
 
 def heard_by_token(*, participation: Participation, tokens: set[str]) -> dict[str, list[int]]:
     """Token → numbers of the clips heard to the end, for those of the participation's trials."""
-    ended = Event.objects.filter(
-        participation=participation, trial__token__in=tokens, type=Event.Type.ENDED
-    )
     heard: dict[str, list[int]] = {}
-    rows = ended.order_by("clip").values_list("trial__token", "clip").distinct()
-    for token, clip in rows:
-        if clip is not None:
-            heard.setdefault(token, []).append(clip)
+    for token, clip in _heard_by_token(participation.pk, tuple(tokens)) if tokens else ():
+        heard.setdefault(token, []).append(clip)
     return heard
+
+
+@prepared
+def _heard_by_token(
+    participation: int, tokens: tuple[str, ...]
+) -> QuerySet[Event, tuple[str, int | None]]:
+    ended = Event.objects.filter(type=Event.Type.ENDED, clip__isnull=False)
+    own = ended.filter(trial__participation=participation, trial__token__in=tokens)
+    return own.order_by("clip").values_list("trial__token", "clip").distinct()
 
 
 def starts_of(trial: Trial) -> dict[int, int]:

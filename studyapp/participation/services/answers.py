@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils.crypto import constant_time_compare
 
 from studyapp.core import clock
+from studyapp.core.durability import on_disk_with_the_next
 from studyapp.core.errors import NotHeardError, ParticipationError
 from studyapp.models import Participation, Response, Trial
 from studyapp.models.steps import Step
@@ -29,7 +30,9 @@ def show_trial(*, trial: Trial) -> Trial:
     """
     if trial.shown_at is None:
         now = clock.now()
-        if Trial.objects.filter(pk=trial.pk, shown_at=None).update(shown_at=now):
+        with on_disk_with_the_next():
+            is_first = Trial.objects.filter(pk=trial.pk, shown_at=None).update(shown_at=now)
+        if is_first:
             trial.shown_at = now
             return trial
         try:

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import transaction
-
 from studyapp.core import clock
+from studyapp.core.durability import on_disk_with_the_next
 from studyapp.models import Event, Participation, Study
 from studyapp.participation.selectors import events as selectors
 
@@ -53,7 +52,7 @@ def record_events(
     """
     if not events:
         return [], []
-    with transaction.atomic():
+    with on_disk_with_the_next():
         stored = _store(participation, events)
     taken = [event.sequence for event in events if event.sequence in stored]
     return taken, [event.sequence for event in events if event.sequence not in stored]

@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 @require_safe
 def audio(request: HttpRequest, slug: str, token: str, number: int) -> HttpResponse:
     """Sound `number` (1–3) of one of the participant's trials, up to the one after the current."""
-    participation = visitor.bare_participation_of(request, slug)
-    path = participation and selectors.trial_sound(
-        participation=participation, token=token, number=number
+    identifier = visitor.identifier_of(request)
+    path = identifier and selectors.trial_sound(
+        slug=slug, identifier=identifier, token=token, number=number
     )
     if not path:
         raise Http404

@@ -108,13 +108,16 @@ def study_context(study: Study, language: str) -> dict[str, Any]:
 
 
 def redirect_to_current_step(
-    request: HttpRequest, participation: Participation, *, saved: bool
+    request: HttpRequest, participation: Participation, *, saved: bool, step: Step | None = None
 ) -> HttpResponse:
-    """Redirect to the study's link, which leads to the current step; JSON for the page's script."""
-    start_page = reverse("start", args=[participation.study.slug])
+    """Redirect to the study's link, which leads to the current step; JSON for the page's script.
+
+    To the page of `step` itself, if it is known to be the current one.
+    """
+    address = reverse(step.value if step else "start", args=[participation.study.slug])
     if request.method == "POST" and wants_json(request):
-        return JsonResponse({"saved": saved, "next": start_page})
-    return HttpResponseRedirect(start_page)
+        return JsonResponse({"saved": saved, "next": address})
+    return HttpResponseRedirect(address)
 
 
 def redirect_to_step_page(participation: Participation) -> HttpResponse:

@@ -50,6 +50,8 @@ def take_answer(request: HttpRequest, step: Step, participation: Participation) 
     if given is None or given is not progress.current:
         was_answered = given is not None and hasattr(given, "response")
         return redirect_to_current_step(request, participation, saved=was_answered)
+    # Asked now: once it is recorded, the next trial is the current one.
+    next_step = step if step == Step.TRIAL and progress.following is not None else None
     form = AnswerForm(participation.study, request.POST)
     if not form.is_valid():
         return _rejected(request, step, participation, form)
@@ -58,9 +60,12 @@ def take_answer(request: HttpRequest, step: Step, participation: Participation) 
     try:
         answers.record_response(trial=given, **data)
     except NotHeardError:
+        if given.shown_at is None:
+            # Lost in a power failure, as were its events: the page has to begin again.
+            return redirect_to_current_step(request, participation, saved=False)
         form.add_error(None, _(participation.study.kind.words.listen_first))
         return _rejected(request, step, participation, form)
-    return redirect_to_current_step(request, participation, saved=True)
+    return redirect_to_current_step(request, participation, saved=True, step=next_step)
 
 
 def _rejected(

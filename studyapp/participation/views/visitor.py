@@ -139,17 +139,18 @@ def remember(response: HttpResponse, participation: Participation) -> None:
 
 def participation_of(request: HttpRequest, slug: str) -> Participation | None:
     """The participation that the request's cookie names, with its study; None if there is none."""
-    identifier = _identifier(request)
+    identifier = identifier_of(request)
     return selectors.by_identifier(slug=slug, identifier=identifier) if identifier else None
 
 
 def bare_participation_of(request: HttpRequest, slug: str) -> Participation | None:
     """The same without its study: for sounds and events, the most frequent requests."""
-    identifier = _identifier(request)
+    identifier = identifier_of(request)
     return selectors.bare_by_identifier(slug=slug, identifier=identifier) if identifier else None
 
 
-def _identifier(request: HttpRequest) -> str | None:
+def identifier_of(request: HttpRequest) -> str | None:
+    """The pseudonym in the request's cookie; whether a participation has it is not checked."""
     return request.get_signed_cookie(COOKIE, default=None, salt=COOKIE_SALT, max_age=COOKIE_SECONDS)
 
 

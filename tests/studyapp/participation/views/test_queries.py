@@ -33,7 +33,7 @@ def test_queries_of_every_page(client: Client, trials: int) -> None:
         "agree": 15,
         "first showing": 5,
         "showing": 4,
-        "sound": 3,
+        "sound": 1,
         "events": 6,
         "answer": 8,
     }
