@@ -117,9 +117,9 @@ bench-kills: $(VENV)/.test
 	$(BIN)/python -m benchmarks.kills --kills 1000 --database sqlite
 	$(BIN)/python -m benchmarks.kills --kills 1000 --database postgresql
 
+# About nine minutes on two quiet cores.
 bench-load: $(VENV)/.test
 	$(BIN)/python -m benchmarks.load
-	$(BIN)/python -m benchmarks.load --arrive 15 --trials 4 --burst 0 --without-otree
 
 bench-pages: $(VENV)/.test chromium
 	$(BIN)/python -m benchmarks.page_weight --device phone
