@@ -23,7 +23,7 @@ def is_nested(objects: Sequence[Mapping[str, Any]]) -> bool:
     )
 
 
-def annotations(name: str, tasks: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def rows_of(name: str, tasks: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """One object per annotation. Raises `AnalysisError` for one that cannot be a row."""
     for task in tasks:
         for one in task["annotations"]:

@@ -154,7 +154,7 @@ def _of_json(name: str, text: str) -> tuple[list[str], list[tuple[int, list[str]
     if not objects or not all(isinstance(one, dict) for one in objects):
         raise AnalysisError(f"{name}: its JSON is not a list of objects, one per response")
     if label_studio.is_nested(objects):
-        objects = list(label_studio.annotations(name, objects))
+        objects = list(label_studio.rows_of(name, objects))
     flat = [_flat(one) for one in objects]
     header = list(dict.fromkeys(key for one in flat for key in one))
     return header, [(n, [one.get(key, "") for key in header]) for n, one in enumerate(flat, 1)]

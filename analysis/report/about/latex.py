@@ -41,6 +41,9 @@ _SPECIAL = {
     "≤": r"$\leq$",
     "×": r"$\times$",
     "α": r"$\alpha$",
+    "ν": r"$\nu$",
+    "½": r"$\frac{1}{2}$",
+    "′": "$'$",
     "\u00a0": "~",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
@@ -62,6 +65,10 @@ def latex_tables(summary: Summary, ranks: Mapping[str, Sequence[Ranked]]) -> dic
         "methods": _methods(summary),
         "differences": _differences(summary),
         "tests": _tests(summary),
+        "pairs": _of_kind(
+            summary, "pair_", "Pairs of sounds: shares of choices, slopes, strengths"
+        ),
+        "intruders": _of_kind(summary, ("intruder_", "spearman_intruder"), "Intruder trials"),
         "participants": _participants(summary),
         "features": _features(ranks),
     }
@@ -114,6 +121,24 @@ def _methods(summary: Summary) -> str:
         ["", *(tex(m) for m in summary.methods)],
         rows,
     )
+
+
+def _of_kind(summary: Summary, beginning: str | tuple[str, ...], caption: str) -> str:
+    """What trials of another kind than labels show; shares by single doses are on the page only."""
+    found = {
+        key: e
+        for key, e in summary.recommended.items()
+        if key[0].startswith(beginning) and "_at_" not in key[0]
+    }
+    methods, names = (list(dict.fromkeys(key[place] for key in found)) for place in (1, 0))
+    rows = []
+    for name in names:
+        own = [found.get((name, method)) for method in methods]
+        label = next(e.label for e in own if e is not None)
+        rows.append([tex(label), *(_cell(e) for e in own)])
+    head = ["", *(tex(method) for method in methods)]
+    label = caption.split()[0].lower()
+    return _table(rf"{caption}, with 95\,\% intervals.", label, head, rows)
 
 
 def _differences(summary: Summary) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from analysis.estimates.hypothesis_tests import EXPLORATORY
 from analysis.estimates.results import Summary
 
 Uses = Callable[[Summary], bool]
@@ -77,6 +78,21 @@ def _steps(design: dict[str, object]) -> list[object]:
     return steps if isinstance(steps, list) else []
 
 
+def _newcombe(summary: Summary) -> bool:
+    """Whether an interval or a test combines the intervals of two sides."""
+    return _interval("Newcombe")(summary) or any(
+        "Newcombe" in t.note for t in summary.tests if t.p is not None
+    )
+
+
+def _false_discoveries(summary: Summary) -> bool:
+    return any(t.p_adjusted is not None and t.family == EXPLORATORY for t in summary.tests)
+
+
+def _looks(summary: Summary) -> bool:
+    return bool(summary.look)
+
+
 def _adjusted(summary: Summary) -> bool:
     return len([t for t in summary.confirmatory if t.p_adjusted is not None]) > 1
 
@@ -96,9 +112,11 @@ def _article(
     return Reference(key, "article", (*fields, *more.items()), uses)
 
 
-def _paper(key: str, author: str, title: str, year: int, where: str, uses: Uses) -> Reference:
+def _paper(
+    key: str, author: str, title: str, year: int, where: str, uses: Uses, **more: str
+) -> Reference:
     fields = (("author", author), ("title", title), ("booktitle", where), ("year", str(year)))
-    return Reference(key, "inproceedings", fields, uses)
+    return Reference(key, "inproceedings", (*fields, *more.items()), uses)
 
 
 def _preprint(key: str, author: str, title: str, year: int, arxiv: str, uses: Uses) -> Reference:
@@ -176,6 +194,105 @@ REFERENCES: tuple[Reference, ...] = (
         2008, "British Journal of Mathematical and Statistical Psychology", _estimate("gwet_"),
         volume="61", number="1", pages="29--48",
     ),
+    Reference(
+        "gwet2014handbook", "book",
+        (
+            ("author", "Gwet, Kilem Li"),
+            ("title", "Handbook of Inter-Rater Reliability"), ("edition", "4"),
+            ("publisher", "Advanced Analytics"), ("year", "2014"),
+        ), _estimate("gwet_ac2"),
+    ),
+    _article(
+        "brennan1981coefficient", "Brennan, Robert L. and Prediger, Dale J.",
+        "Coefficient Kappa: Some Uses, Misuses, and Alternatives", 1981,
+        "Educational and Psychological Measurement", _estimate("brennan_prediger"), volume="41",
+        number="3", pages="687--699",
+    ),
+    _article(
+        "newcombe1998interval", "Newcombe, Robert G.",
+        "Interval Estimation for the Difference between Independent Proportions: Comparison of "
+        "Eleven Methods", 1998, "Statistics in Medicine", _newcombe, volume="17", number="8",
+        pages="873--890",
+    ),
+    _article(
+        "zou2008construction", "Zou, Guang Yong and Donner, Allan",
+        "Construction of Confidence Limits about Effect Measures: A General Approach", 2008,
+        "Statistics in Medicine", _newcombe, volume="27", number="10", pages="1693--1702",
+        doi="10.1002/sim.3095",
+    ),
+    _article(
+        "bradley1952rank", "Bradley, Ralph Allan and Terry, Milton E.",
+        "Rank Analysis of Incomplete Block Designs: {I}. {The} Method of Paired Comparisons", 1952,
+        "Biometrika", _estimate("pair_strength_"), volume="39", number="3/4", pages="324--345",
+        doi="10.2307/2334029",
+    ),
+    _article(
+        "davidson1970extending", "Davidson, Roger R.",
+        "On Extending the {Bradley--Terry} Model to Accommodate Ties in Paired Comparison "
+        "Experiments", 1970, "Journal of the American Statistical Association",
+        _estimate("pair_ties"), volume="65", number="329", pages="317--328",
+        doi="10.1080/01621459.1970.10481082",
+    ),
+    _article(
+        "benjamini1995controlling", "Benjamini, Yoav and Hochberg, Yosef",
+        "Controlling the False Discovery Rate: A Practical and Powerful Approach to Multiple "
+        "Testing", 1995, "Journal of the Royal Statistical Society: Series B", _false_discoveries,
+        volume="57", number="1", pages="289--300", doi="10.1111/j.2517-6161.1995.tb02031.x",
+    ),
+    _article(
+        "lan1983discrete", "Lan, K. K. Gordon and DeMets, David L.",
+        "Discrete Sequential Boundaries for Clinical Trials", 1983, "Biometrika", _looks,
+        volume="70", number="3", pages="659--663", doi="10.1093/biomet/70.3.659",
+    ),
+    _article(
+        "jennison1989interim", "Jennison, Christopher and Turnbull, Bruce W.",
+        "Interim Analyses: The Repeated Confidence Interval Approach", 1989,
+        "Journal of the Royal Statistical Society: Series B", _looks, volume="51", number="3",
+        pages="305--361",
+    ),
+    _article(
+        "hacker1979revised", "Hacker, M. J. and Ratcliff, R.",
+        "A Revised Table of d' for {M}-Alternative Forced Choice", 1979,
+        "Perception \\& Psychophysics", _estimate("identification_d_prime", "intruder_d_prime"),
+        volume="26", number="2", pages="168--170",
+    ),
+    _article(
+        "fleming2014measure", "Fleming, Stephen M. and Lau, Hakwan C.",
+        "How to Measure Metacognition", 2014, "Frontiers in Human Neuroscience",
+        _estimate("type_2_auroc"), volume="8", pages="443", doi="10.3389/fnhum.2014.00443",
+    ),
+    _article(
+        "brier1950verification", "Brier, Glenn W.",
+        "Verification of Forecasts Expressed in Terms of Probability", 1950,
+        "Monthly Weather Review", _estimate("brier"), volume="78", number="1", pages="1--3",
+    ),
+    _article(
+        "obuchowski1997nonparametric", "Obuchowski, Nancy A.",
+        "Nonparametric Analysis of Clustered {ROC} Curve Data", 1997, "Biometrics",
+        _estimate("superiority_ratings"), volume="53", number="2", pages="567--578",
+        doi="10.2307/2533958",
+    ),
+    _article(
+        "janssen1997studentized", "Janssen, Arnold",
+        "Studentized Permutation Tests for Non-i.i.d. Hypotheses and the Generalized "
+        "{Behrens--Fisher} Problem", 1997, "Statistics \\& Probability Letters",
+        _test("permutation_"), volume="36", number="1", pages="9--21",
+        doi="10.1016/S0167-7152(97)00043-6",
+    ),
+    _article(
+        "phipson2010permutation", "Phipson, Belinda and Smyth, Gordon K.",
+        "Permutation P-values Should Never Be Zero: Calculating Exact P-values When Permutations "
+        "Are Randomly Drawn", 2010,
+        "Statistical Applications in Genetics and Molecular Biology",
+        _test("permutation_", "sign_flip_"), volume="9", number="1", pages="Article 39",
+        doi="10.2202/1544-6115.1585",
+    ),
+    _article(
+        "efron1975data", "Efron, Bradley and Morris, Carl",
+        "Data Analysis Using {Stein's} Estimator and Its Generalizations", 1975,
+        "Journal of the American Statistical Association", _estimate("shrunken_"), volume="70",
+        number="350", pages="311--319", doi="10.1080/01621459.1975.10479864",
+    ),
     _article(
         "shrout1979intraclass", "Shrout, Patrick E. and Fleiss, Joseph L.",
         "Intraclass Correlations: Uses in Assessing Rater Reliability", 1979,
@@ -222,7 +339,7 @@ REFERENCES: tuple[Reference, ...] = (
         "Jos{\\'e} and Serra, Xavier",
         "Essentia: An Audio Analysis Library for Music Information Retrieval", 2013,
         "Proceedings of the 14th International Society for Music Information Retrieval Conference",
-        _method("essentia", "essentia-paper", "essentia-relative"),
+        _method("essentia", "essentia-paper", "essentia-relative"), pages="493--498",
     ),
     _preprint(
         "gemini2023family", "{Gemini Team}",
@@ -236,7 +353,7 @@ REFERENCES: tuple[Reference, ...] = (
         "Large-Scale Contrastive Language-Audio Pretraining with Feature Fusion and "
         "Keyword-to-Caption Augmentation", 2023,
         "IEEE International Conference on Acoustics, Speech and Signal Processing",
-        _scored_by_clap,
+        _scored_by_clap, pages="1--5", doi="10.1109/ICASSP49357.2023.10095969",
     ),
 )  # fmt: skip
 """To add one: an entry, with when it is used."""

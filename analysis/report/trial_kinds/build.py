@@ -18,7 +18,9 @@ from analysis.report.about.computed import every_estimate
 from analysis.report.about.data import data
 from analysis.report.about.deviations import common_deviations
 from analysis.report.about.head import CONTENTS, facts, with_contents
+from analysis.report.about.latex import latex_tables
 from analysis.report.about.participants import participants
+from analysis.report.about.paste import as_text, paste
 from analysis.report.analyse import Begun, look_of, plan_of, versions
 from analysis.report.figures import Figure
 from analysis.report.page import figure, heading, numbered, paragraph
@@ -73,6 +75,8 @@ def files(
     return {
         "report.html": page.page(title, [with_contents(body)]),
         "summary.json": text + "\n",
+        "methods.txt": as_text(summary),
+        **latex_tables(summary, {}),
         **{f"figures/{one.name}.svg": page.standalone(one) for one in drawings},
     }
 
@@ -93,6 +97,7 @@ def _body(
     yield from sections(summary, results, pictures, rank=2)
     yield from participants(summary)
     yield from plan(summary)
+    yield from paste(summary)
     yield heading("Appendix", "appendix")
     yield from data(summary)
     yield from quality(summary, straight_line)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from analysis.__main__ import main
+from analysis.design.pair_simulation import PairDesign
 from analysis.report.build import build_report
+from analysis.report.paper.references import REFERENCES
 from analysis.report.paper.tables import files, tables_in
 from tests.analysis.factories import paper_rows, write_csv
+from tests.analysis.pairs.rows import intruder_rows, pair_rows
 from tests.analysis.report.test_build import contents
 from tests.analysis.report.test_scales import report as on_scale
 
@@ -71,6 +75,44 @@ def test_what_the_methods_section_cites_is_in_the_references(made: tuple[Path, P
     assert "singh2025discovering" in entries
     assert "gemini2023family" in entries
     assert "woods2017headphone" not in entries, "no file says that headphones were checked"
+
+
+def test_pairs_and_intruders_have_tables_methods_and_references_of_their_own(
+    tmp_path: Path,
+) -> None:
+    rows = pair_rows(PairDesign(listeners=12, features=8, trials=6, ties=0.1, doses=(1.0, 2.0)))
+    design = {"design": "within", "trials_per_participation": 6, "loudness_lufs": -23}
+    (tmp_path / "study.json").write_text(json.dumps({"design": design}))
+    for kind, table in {"pairs": rows, "intruders": intruder_rows()}.items():
+        paper, out = tmp_path / f"{kind}-paper", tmp_path / kind
+        csv_path = write_csv(tmp_path / f"{kind}.csv", table)
+        build_report(csv_path, out, resamples=100, paper=paper)
+        tex = (out / "latex" / f"{kind}.tex").read_text()
+        assert re.search(r"\\begin\{tabular\}\{lr+\}", tex), kind
+        assert tex.count("95\\,\\%") == 1
+        made = contents(paper)
+        assert any(name.startswith("tables/") and name.endswith(".tex") for name in made)
+        said = (paper / "methods.txt").read_text()
+        assert ("heard two sounds" in said, "heard five sounds" in said) == (
+            kind == "pairs", kind == "intruders"
+        )  # fmt: skip
+        assert "chose the label that came closest" not in said
+        assert "All sounds were matched in loudness (−23 LUFS)." in said
+        assert ("labels of all methods" in said) is (kind == "pairs")
+        assert "clustered by participant" in said
+        cited = re.search(r"\\nocite\{(.*)\}", (paper / "methods.tex").read_text())
+        assert cited is not None
+        assert ("bradley1952rank" in cited[1]) is (kind == "pairs")
+        assert ("hacker1979revised" in cited[1]) is (kind == "intruders")
+        page = (out / "report.html").read_text()
+        assert "Methods section to paste" in page
+
+
+def test_every_reference_has_a_key_of_its_own_and_its_year() -> None:
+    keys = [one.key for one in REFERENCES]
+    assert len(set(keys)) == len(keys)
+    for one in REFERENCES:
+        assert dict(one.fields)["year"] in one.key, one.key
 
 
 def test_a_second_run_gives_the_same_bytes(made: tuple[Path, Path], tmp_path: Path) -> None:
