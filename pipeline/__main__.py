@@ -326,6 +326,11 @@ def _parser() -> argparse.ArgumentParser:
              "in later windows, in place of dose slopes",
     )  # fmt: skip
     steering.add_argument(
+        "--forget", action="store_true",
+        help="with --horizons: at the stop the decoder reads the codes again, and remembers the "
+             "music but not the vector",
+    )  # fmt: skip
+    steering.add_argument(
         "--sae", action="append", metavar="NAME", help="with --evaluate: only this SAE; repeatable"
     )
     steering.add_argument(

@@ -218,6 +218,8 @@ def steer(options: argparse.Namespace) -> int:
     for name in () if options.evaluate else only_evaluated:
         if getattr(options, name) is not None:
             raise PipelineError(f"--{name.replace('_', '-')} needs --evaluate")
+    if options.forget and options.horizons is None:
+        raise PipelineError("--forget needs --horizons")
     chosen = _steering_settings(options)
     directory, progress = RunDirectory(options.dir), TqdmProgress()
     if options.evaluate:
@@ -266,7 +268,7 @@ def _evaluate_steering(
         steering_evaluation.evaluate(slopes, directory, progress=progress, device=device)
         print("\n".join(table.lines(directory)))
     else:
-        config = HorizonsConfig(**chosen, stop=options.horizons)
+        config = HorizonsConfig(**chosen, stop=options.horizons, forget=options.forget)
         steering_horizons.evaluate_horizons(config, directory, progress=progress, device=device)
         print("\n".join(horizons.lines(directory)))
 

@@ -19,7 +19,14 @@ from pipeline.steering import evaluation
 from pipeline.steering.concepts import NONE
 from pipeline.steering.hearing import Ear
 from pipeline.steering.horizons.table import HORIZONS, Horizons, horizon_records
-from pipeline.steering.horizons.windows import STAGE, WindowEar, effects, stopped, windows_of
+from pipeline.steering.horizons.windows import (
+    STAGE,
+    WindowEar,
+    effects,
+    stopped,
+    stopping,
+    windows_of,
+)
 from pipeline.steering.layers import placed
 from pipeline.steering.material import material_of
 from pipeline.steering.plan import planned
@@ -73,14 +80,18 @@ def _sae(
         tools.progress.note(f"SAE {name} has no kept feature to steer")
         return []
     material, _ = placed(tools.subject, material, features, tools.progress)
-    material = replace(material, schedule=stopped(config, tools.subject.facts.frame_rate))
+    rate = tools.subject.facts.frame_rate
+    material = replace(material, schedule=stopped(config, rate))
     clips = planned(config, material, [*features, *material.pairs])
+    if config.forget:
+        clips = [replace(one, forget_at=stopping(config, rate)) for one in clips]
     # 2) Generate and listen, window by window.
     kept = np.array(sorted(one.index for one in material.features.values()))
     ear = Ear(tools.clap, tools.subject, material.stored, kept, NONE)
     windows = WindowEar(ear, config)
+    stamp = f"{tools.stamp} {windows_of(config)} {config.forget}"
     found = evaluation.heard(
-        ear, clips, directory.scratch(STAGE), stamp=f"{tools.stamp} {windows_of(config)}",
+        ear, clips, directory.scratch(STAGE), stamp=stamp,
         seconds=config.seconds, rows=config.rows, progress=tools.progress, hear=windows.hear,
     )  # fmt: skip
     # 3) One row per clip, feature and window, and the table.

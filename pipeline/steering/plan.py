@@ -29,11 +29,13 @@ class Clip:
     seed: int
     beta: float
     asked: Asked
+    forget_at: int = 0
+    """See `pipeline.subjects.base.Request`."""
 
     @property
     def request(self) -> Request:
         """What the subject generates."""
-        return Request(self.asked.prompt, self.seed, self.asked.interventions)
+        return Request(self.asked.prompt, self.seed, self.asked.interventions, self.forget_at)
 
 
 def planned(config: EvaluationConfig, material: Material, features: Sequence[str]) -> list[Clip]:

@@ -116,6 +116,9 @@ class HorizonsConfig(EvaluationConfig):
     interventions: tuple[str, ...] = ("add", "random-direction")
     stop: float = 2.0
     """When the intervention ends, seconds from the clip's start."""
+    forget: bool = False
+    """Let the decoder forget the vector at the stop: it reads the codes again, and remembers only
+    the music that the vector made."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

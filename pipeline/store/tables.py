@@ -482,6 +482,7 @@ class HorizonEffectRecord:
     prompt: str = column("the text that is generated from")
     seed: int = column("of the drawing, the same with and without")
     stop: float = column("when the intervention ends, from the clip's start", "s")
+    forgotten: bool = column("the decoder's memory of the steered steps was made again there")
     start: float = column("start of the window after the stop; negative before it", "s")
     end: float = column("its end", "s")
     changed_share: float = column("tokens of the window that differ, of all")
@@ -509,6 +510,7 @@ class HorizonRecord:
     intervention: str = column("as in NAME.horizons.parquet, without random-pool")
     measure: str = column("similarity, label_similarity or own_activation")
     stop: float = column("when the intervention ends, from the clip's start", "s")
+    forgotten: bool = column("the decoder's memory of the steered steps was made again there")
     start: float = column(
         "start of the window after the stop; negative for the last one before", "s"
     )

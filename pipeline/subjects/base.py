@@ -162,6 +162,10 @@ class Request:
     """Empty for unconditional music."""
     seed: int
     interventions: tuple[Intervention, ...] = ()
+    forget_at: int = 0
+    """The step from which the decoder no longer remembers what interventions did before: keys and
+    values of all earlier steps are computed again from the codes, under what acts in this step. 0
+    keeps them. Without interventions no token changes."""
 
 
 @dataclass(frozen=True)

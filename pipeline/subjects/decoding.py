@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from itertools import groupby
+from functools import partial
+from itertools import groupby, pairwise
 from typing import Protocol
 
 import torch
@@ -101,10 +102,9 @@ def _sampled(
     with (
         torch.inference_mode(),
         generator.stream.steered(steered, frame_rate=generator.facts.frame_rate),
-        generator.stepping(states) as forward,
     ):
         return sample_codes(
-            forward,
+            partial(generator.stepping, states),
             generator.stream,
             [request.seed for request in batch],
             frames=frames,
@@ -112,6 +112,7 @@ def _sampled(
             special=generator.special,
             guided=guided,
             sampling=sampling,
+            forget_at=batch[0].forget_at,
         )
 
 
@@ -120,12 +121,15 @@ def batches(
 ) -> list[tuple[list[int], list[Request]]]:
     """The requests in batches of exactly `rows`, with the places of those that count.
 
-    `lengths` are the prompts' numbers of tokens; only equal ones share a batch. A batch that is not
-    full repeats its last request.
+    `lengths` are the prompts' numbers of tokens; only equal ones that forget at the same step share
+    a batch. A batch that is not full repeats its last request.
     """
+
+    def kind(place: int) -> tuple[int, int]:
+        return lengths[place], requests[place].forget_at
+
     found = []
-    order = sorted(range(len(requests)), key=lambda place: lengths[place])
-    for _, group in groupby(order, key=lambda place: lengths[place]):
+    for _, group in groupby(sorted(range(len(requests)), key=kind), key=kind):
         places = list(group)
         for start in range(0, len(places), rows):
             part = places[start : start + rows]
@@ -135,7 +139,7 @@ def batches(
 
 
 def sample_codes(
-    forward: StepLogits,
+    stepping: Callable[[], AbstractContextManager[StepLogits]],
     stream: ResidualStream,
     seeds: Sequence[int],
     *,
@@ -144,21 +148,36 @@ def sample_codes(
     special: int,
     guided: bool,
     sampling: Sampling,
+    forget_at: int = 0,
 ) -> Tensor:
-    """Codes [row, codebook, frame] int64, one row per seed, on the CPU."""
+    """Codes [row, codebook, frame] int64, one row per seed, on the CPU. Each call of `stepping`
+    begins with an empty cache."""
     draws = [torch.Generator().manual_seed(seed) for seed in seeds]
     # Step s + 1 holds codebook q of frame s − q (see `subjects.delay`): K − 1 further steps
     # complete the last frame. [row, codebook, step], the start token first.
     steps = torch.full((len(seeds), codebooks, frames + codebooks), special)
-    for step in range(frames + codebooks - 1):
-        newest = steps[..., step]
-        stream.at_step(step)
-        logits = forward(torch.cat([newest, newest]) if guided else newest).float().cpu()
-        chosen = _choose(_guided(logits, sampling.guidance) if guided else logits, draws, sampling)
-        # Codebooks that have not begun yet, or are over, hold the special token.
-        first, last = max(0, step - frames + 1), min(codebooks, step + 1)
-        steps[:, first:last, step + 1] = chosen[:, first:last]
+    end = frames + codebooks - 1
+    bounds = [0, forget_at, end] if 0 < forget_at < end else [0, end]
+    for begin, until in pairwise(bounds):
+        with stepping() as forward:
+            # The cache of the steps before, if it starts empty in the middle.
+            stream.at_step(begin)
+            for step in range(begin):
+                forward(_doubled(steps[..., step], guided=guided))
+            for step in range(begin, until):
+                stream.at_step(step)
+                logits = forward(_doubled(steps[..., step], guided=guided)).float().cpu()
+                logits = _guided(logits, sampling.guidance) if guided else logits
+                chosen = _choose(logits, draws, sampling)
+                # Codebooks that have not begun yet, or are over, hold the special token.
+                first, last = max(0, step - frames + 1), min(codebooks, step + 1)
+                steps[:, first:last, step + 1] = chosen[:, first:last]
     return torch.stack([codes_of(row, frames) for row in steps])
+
+
+def _doubled(newest: Tensor, *, guided: bool) -> Tensor:
+    """A step's codes [row, codebook] for both halves of a batch under guidance."""
+    return torch.cat([newest, newest]) if guided else newest
 
 
 def _guided(logits: Tensor, scale: float) -> Tensor:

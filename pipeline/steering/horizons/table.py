@@ -90,6 +90,7 @@ def _of_measure(
             intervention=intervention,
             measure=measure,
             stop=row.stop,
+            forgotten=row.forgotten,
             start=start,
             end=end,
             features=len(ours),

@@ -8,7 +8,9 @@ remembers of the steered music before it.
 
 With the delay pattern the last K − 1 frames before the stop have some codes that were drawn after
 it; every frame after it is drawn without intervention. What the decoder remembers stays: keys and
-values of the steered steps are in its cache, and later steps attend to them.
+values of the steered steps are in its cache, and later steps attend to them, so the vector may act
+on without being heard. With `forget` they are computed again from the codes at the stop, and what
+remains is in the music only.
 
 `pipeline/steering/horizons/continuity.py` says what is made of the windows.
 """
@@ -48,10 +50,15 @@ def windows_of(config: HorizonsConfig) -> list[Window]:
     return [*found, (FROM, rest)] if rest >= FROM + 1 else found
 
 
+def stopping(config: HorizonsConfig, frame_rate: float) -> int:
+    """The first step without the intervention."""
+    return round(config.stop * frame_rate)
+
+
 def stopped(config: HorizonsConfig, frame_rate: float) -> tuple[tuple[float, float], ...]:
     """The schedule of weight 1 before the step where the intervention stops and 0 from it on: no
     step lies between the two points."""
-    step = round(config.stop * frame_rate)
+    step = stopping(config, frame_rate)
     return (((step - 0.75) / frame_rate, 1.0), ((step - 0.25) / frame_rate, 0.0))
 
 
@@ -145,6 +152,7 @@ def _effect(
         prompt=clip.asked.prompt,
         seed=clip.seed,
         stop=windows.config.stop,
+        forgotten=windows.config.forget,
         start=window[0],
         end=window[1],
         changed_share=float((ours != theirs).mean()),

@@ -180,7 +180,8 @@ def _row(
 ) -> HorizonEffectRecord:
     return HorizonEffectRecord(
         feature=feature, intervention=intervention, draw=draw, hookpoint="", alpha=alpha, beta=1.0,
-        prompt="", seed=seed, stop=2.0, start=window[0], end=window[1], changed_share=1.0,
-        similarity=0.5 + move, similarity_plain=0.5, label="", label_similarity=None,
-        label_similarity_plain=None, own_activation=None, own_activation_plain=None,
+        prompt="", seed=seed, stop=2.0, forgotten=False, start=window[0], end=window[1],
+        changed_share=1.0, similarity=0.5 + move, similarity_plain=0.5, label="",
+        label_similarity=None, label_similarity_plain=None, own_activation=None,
+        own_activation_plain=None,
     )  # fmt: skip

@@ -108,6 +108,39 @@ def test_many_clips_at_once_are_the_clips_one_by_one(subject: Any) -> None:
         assert torch.equal(one.audio, single.audio)
 
 
+def test_a_decoder_that_forgets_goes_on_from_the_codes_as_if_nothing_had_been_added(
+    subject: Any,
+) -> None:
+    """After the stop every code is the most likely one after the codes before it, in a forward pass
+    without interventions; while its memory of the steered steps lasts, some codes are others."""
+    stop, greedy = 6, Sampling(guidance=1.0, top_k=1)
+    rate = subject.facts.frame_rate
+    ending = ((stop - 0.75) / rate, 1.0), ((stop - 0.25) / rate, 0.0)
+    strong = Intervention(vector(subject), 20.0, schedule=ending)
+    kept, forgotten = (
+        subject.generate_many([Request("", 1, (strong,), step)], 0.6, sampling=greedy)[0].codes
+        for step in (0, stop)
+    )
+    books = subject.facts.n_codebooks
+    # Logits of step s, from K on, are those of codebook q of frame s − q.
+    for codes, alike in ((kept, False), (forgotten, True)):
+        likely = subject.steered_logits(codes[None], [()])[0].argmax(-1)
+        agree = [
+            bool(likely[book, step - books] == codes[book, step - book])
+            for step in range(stop, codes.shape[1])
+            for book in range(books)
+        ]
+        assert all(agree) == alike
+    assert torch.equal(kept[0, :stop], forgotten[0, :stop])
+
+
+def test_forgetting_without_interventions_changes_no_token(subject: Any, plain: Generated) -> None:
+    """In a batch with clips that do not forget, too."""
+    requests = [Request("Simple melody", 1, (), step) for step in (0, 4, 1000)]
+    for made in subject.generate_many(requests, SECONDS):
+        assert torch.equal(made.codes, plain.codes)
+
+
 def test_a_seed_means_the_same_in_both_libraries(speaking_folder: Path) -> None:
     config = SubjectConfig(model=str(speaking_folder), hookpoints=(POINT,))
     found = []
