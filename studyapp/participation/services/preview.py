@@ -62,7 +62,7 @@ def begin_test(*, study: Study, test_study: str, identity: Identity) -> Particip
     Raises `NotInvitedError` unless Prolific says that the submission belongs to the test study: the
     passage ends with the study's real code.
     """
-    known = prolific_api.standing(identity=identity, external_study=test_study)
+    known = prolific_api.standing(identity=identity, external_study=test_study, surely=True)
     if known != Participation.Submission.VERIFIED:
         raise NotInvitedError("Prolific does not say that this is a test participant")
     copy = preview_copies.of_test(study, test_study)

@@ -15,7 +15,7 @@ from django.core.cache import cache
 from studyapp.core.errors import RecruitmentError, UnknownSubmissionError
 from studyapp.models import Participation
 from studyapp.recruitment.services import prolific_http
-from studyapp.recruitment.services.identities import Identity
+from studyapp.recruitment.services.identities import Identity, external_key
 
 PAGE = 100
 ARRIVAL_SECONDS = 4.0
@@ -26,21 +26,23 @@ REMEMBERED_SECONDS = 15
 """How long an answer is cached: only briefly, since a submission may appear a moment later."""
 
 
-def standing(*, identity: Identity, external_study: str) -> str:
+def standing(*, identity: Identity, external_study: str, surely: bool = False) -> str:
     """Return what Prolific knows of a submission; "" without PROLIFIC_TOKEN.
 
-    Raises `UnknownSubmissionError` if Prolific does not know it. An outage locks nobody out: the
+    With `surely`, Prolific must also name the study that it belongs to. Raises
+    `UnknownSubmissionError` if Prolific does not know it. An outage locks nobody out: the
     submission is then unverified until the next `reconcile`.
     """
     if not settings.PROLIFIC_TOKEN:
         return ""
-    remembered = f"prolific-{identity.key}"
+    # A submission to another study here is not one to this.
+    remembered = f"prolific-{surely}-{external_key(pid=identity.key, session=external_study)}"
     known = cache.get(remembered)
     if known is None:
         if cache.get(OUTAGE):
             return Participation.Submission.UNVERIFIED
         try:
-            known = _is_known(identity, external_study)
+            known = _is_known(identity, external_study, surely=surely)
         except RecruitmentError:
             cache.set(OUTAGE, True, OUTAGE_SECONDS)
             return Participation.Submission.UNVERIFIED
@@ -50,7 +52,7 @@ def standing(*, identity: Identity, external_study: str) -> str:
     return Participation.Submission.VERIFIED
 
 
-def _is_known(identity: Identity, external_study: str) -> bool:
+def _is_known(identity: Identity, external_study: str, *, surely: bool) -> bool:
     """Whether the submission exists and belongs to that person and, if given, to that study."""
     import httpx
 
@@ -65,7 +67,7 @@ def _is_known(identity: Identity, external_study: str) -> bool:
         study = found.get("study_id") or found.get("study")
     except (httpx.HTTPError, ValueError, AttributeError) as error:
         raise RecruitmentError(f"Prolific cannot be reached: {type(error).__name__}") from error
-    is_here = not (external_study and study) or study == external_study
+    is_here = not (surely or (external_study and study)) or study == external_study
     return bool(person == identity.pid and is_here)
 
 

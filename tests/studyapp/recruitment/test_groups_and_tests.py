@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -181,8 +182,15 @@ def test_only_prolifics_test_participants_are_led_to_the_copy(
     link = f"/s/{study.slug}/?PROLIFIC_PID={PID}&SESSION_ID={SESSION}&STUDY_ID="
     stranger = Client().get(link + tested)
     assert stranger.status_code == 403
+    # Neither is a participant of the study itself, known a moment ago.
     service.submit(PID, SESSION, "ACTIVE", STUDY)
+    cache.clear()
+    assert Client().get(link + STUDY).status_code == 302
     assert Client().get(link + tested).status_code == 403
+    del service.submissions[-1]["study_id"]
+    cache.clear()
+    assert Client().get(link + tested).status_code == 403
+    Participation.objects.all().delete()
     settings.PROLIFIC_TOKEN = ""
     assert Client().get(link + tested).status_code == 403
     assert not Participation.objects.exists()
