@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +12,13 @@ from studyapp.recruitment import selectors
 from studyapp.recruitment.services.configuration import OtherService
 from studyapp.recruitment.services.intents import CATEGORIES, MOST_BONUS, REASON_CHARACTERS
 from studyapp.recruitment.services.prolific_study import Draft
+from studyapp.wizard.forms.recruitment import EXCLUDED, EXCLUDED_LISTS, OTHER_HELP, OTHER_LABELS
+from studyapp.wizard.services.answers import OTHER
 
 if TYPE_CHECKING:
     RecruitmentForm = forms.ModelForm[Recruitment]
 else:
     RecruitmentForm = forms.ModelForm
-
-
-OTHER = tuple(field.name for field in fields(OtherService))
 
 
 class SettingsForm(RecruitmentForm):
@@ -43,22 +41,12 @@ class SettingsForm(RecruitmentForm):
             "external_study": "Study ID at the service",
             "payment": "Payment for a complete participation",
             "currency": "Currency, such as EUR",
-            "service_name": "Another service’s name, as participants know it",
-            "person_parameter": "Parameter of its link that identifies a person",
-            "session_parameter": "Parameter that identifies a submission, if there is one",
-            "return_address": "Where it takes people back",
-            "excluded": "Whoever took part in these studies cannot begin",
-            "excluded_lists": "Nobody on these lists can begin",
+            **OTHER_LABELS,
+            "excluded": EXCLUDED,
+            "excluded_lists": EXCLUDED_LISTS,
         }
         help_texts = {
-            "person_parameter": "For SONA, survey_code; for CloudResearch, participantId; for "
-            "Mechanical Turk, workerId, with assignmentId below, and this study’s link with mturk "
-            "at its end as the external question. Only a keyed hash of its value is stored, so "
-            "that each person can take part only once.",
-            "return_address": "{code} stands for the completion code, {ending} for the kind of "
-            "end (complete, screened_out, no_consent …), {person} and {session} for what the "
-            "link had, such as https://….sona-systems.com/webstudy_credit.aspx?experiment_id=1"
-            "&credit_token=…&survey_code={person}",
+            **OTHER_HELP,
             "excluded": "As far as both studies know people by the same service’s identifiers.",
         }
 

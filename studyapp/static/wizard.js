@@ -2,6 +2,9 @@
    step was sent. */
 "use strict";
 document.addEventListener("change", (event) => {
-  const part = document.querySelector(`details[data-opened-by="${event.target.name}"]`);
-  if (part && event.target.value !== "none") part.open = true;
+  for (const part of document.querySelectorAll("details[data-opened-by]")) {
+    const [name, value] = part.dataset.openedBy.split("=");
+    const chosen = event.target.value;
+    if (event.target.name === name && (value ? chosen === value : chosen !== "none")) part.open = true;
+  }
 });

@@ -2,9 +2,7 @@
 `manage.py create_study --items items.csv --clips FOLDER --slug SLUG`.
 """
 
-import re
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +12,9 @@ from django.db import models
 
 from studyapp.core.errors import RunError, StudyError
 from studyapp.core.text_files import decoded
+from studyapp.management import recruitment_options
 from studyapp.management.study_bar import create_with_bar
-from studyapp.models import Recruitment, Run, Study
+from studyapp.models import Run, Study
 from studyapp.models.steps import all_steps, paper_steps
 from studyapp.recruitment.services import configuration
 from studyapp.runs import selectors as run_selectors
@@ -26,7 +25,14 @@ from studyapp.studies import own_questions
 from studyapp.studies.questionnaire import wording_of
 from studyapp.studies.selectors import feature_lists
 from studyapp.studies.selectors.studies import main_items, methods_of
-from studyapp.studies.services import consent_facts, drawing, lifecycle, protocol, quality_rules
+from studyapp.studies.services import (
+    consent_facts,
+    drawing,
+    lifecycle,
+    protocol,
+    quality_rules,
+    series,
+)
 from studyapp.studies.settings import SETTINGS, Setting
 
 Value = TypeVar("Value", str, float, Path)
@@ -64,7 +70,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--list-file", type=Path, help="a file of features instead, SAE/INDEX, one per line"
         )
-        _add_recruitment(parser)
+        recruitment_options.add_options(parser)
+        parser.add_argument(
+            "--time-zone", help="of the times on the study's pages, such as Europe/Berlin"
+        )
         parser.add_argument("--open", action="store_true", help="freeze and open the study")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -105,7 +114,10 @@ class Command(BaseCommand):
 
     def _create(self, run: Run, settings: dict[str, Any], options: dict[str, Any]) -> None:
         try:
-            # Before any sound is made; `_recruit` would find it out only afterwards.
+            # Before any sound is made; `configure` would find it out only afterwards.
+            recruitment = recruitment_options.given_in(options, run.project)
+            if options["time_zone"] is not None:
+                series.check_time_zone(options["time_zone"])
             configuration.check_service(
                 study=protocol.unsaved(**settings), service=options["service"]
             )
@@ -114,12 +126,14 @@ class Command(BaseCommand):
                 project=run.project,
                 more_runs=[_run(name) for name in _words(options["more_runs"])],
                 methods=_words(options["methods"] or "") or methods_of(run),
-                within=partial(_recruit, options),
+                within=partial(recruitment_options.configure, recruitment),
                 **settings,
                 **_listed(run, options),
             )
             if unstated := consent_facts.missing_of(study):
                 self.stderr.write(f"The consent page does not state {', '.join(unstated)}.")
+            if options["time_zone"] is not None:
+                series.set_time_zone(study.series, options["time_zone"])
             if options["open"]:
                 study = lifecycle.open_study(lifecycle.freeze(study))
         except StudyError as error:
@@ -148,29 +162,6 @@ def _option(one: Setting) -> dict[str, Any]:
 def _read(one: Setting, given: Any) -> Any:
     """Return the setting's value; None, which means the default, if the option was not given."""
     return READ[one.name](given) if given is not None and one.name in READ else given
-
-
-def _add_recruitment(parser: CommandParser) -> None:
-    entries, services = Recruitment.Entry.values, Recruitment.Service.values
-    parser.add_argument("--entry", choices=entries, default="link", help="who may enter")
-    parser.add_argument("--service", choices=services, default="none", help="recruiting service")
-    parser.add_argument("--external-study", default="", help="the service's id of the study")
-    parser.add_argument("--payment", help="for a complete participation, such as 3.50EUR")
-
-
-def _recruit(options: dict[str, Any], study: Study) -> None:
-    """Configure the recruitment, in the transaction that creates the study."""
-    given = re.fullmatch(r"(\d{1,6}(?:\.\d{1,2})?) ?([A-Z]{3})", options["payment"] or "")
-    if options["payment"] and not given:
-        raise StudyError(f"payment is {options['payment']!r}: an amount and a currency, 3.50EUR")
-    configuration.configure(
-        study=study,
-        entry=options["entry"],
-        service=options["service"],
-        external_study=options["external_study"],
-        payment=Decimal(given[1]) if given else None,
-        currency=given[2] if given else "",
-    )
 
 
 def _listed(run: Run, options: dict[str, Any]) -> dict[str, Any]:

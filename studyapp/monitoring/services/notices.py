@@ -61,7 +61,7 @@ def configure(
     mail_to: str,
     webhook: str,
     quiet_hours: int | None,
-    user: User | AnonymousUser,
+    user: User | AnonymousUser | None,
 ) -> NoticeSettings:
     """Set where a project's notices go. Raises `StudyError` for an address that cannot be used."""
     addresses = [one.strip() for one in mail_to.split(",") if one.strip()]

@@ -92,7 +92,7 @@ def configure(
         if excluded_lists is None:
             excluded_lists = earlier.excluded_lists.all()
     if other is not None:
-        other.check()
+        check_other(service=service, other=other)
     same = before.external_study == external_study
     row, _ = Recruitment.objects.update_or_create(
         study=study,
@@ -111,6 +111,13 @@ def configure(
     if excluded_lists is not None:
         row.excluded_lists.set(excluded_lists)
     return row
+
+
+def check_other(*, service: str, other: OtherService) -> None:
+    """Raise `StudyError` if another service cannot be used so, or has no name."""
+    other.check()
+    if service == Recruitment.Service.OTHER and not other.service_name:
+        raise StudyError("give the other service's name, as its participants know it")
 
 
 def keep_out(*, study: Study, people: PersonList) -> None:

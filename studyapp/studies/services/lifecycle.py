@@ -33,8 +33,8 @@ from studyapp.studies.services import (
 from studyapp.studies.services.items import Progress
 from studyapp.studies.settings import editable, every_setting
 
-MOMENTS = {Study.State.OPEN: ("opened_at",), Study.State.CLOSED: ("closed_at",)}
-"""State → the columns that say since when a study has it."""
+MOMENTS: dict[str, str] = {Study.State.OPEN: "opened_at", Study.State.CLOSED: "closed_at"}
+"""State → the column that says since when a study has it."""
 REPORT = "report"
 """Kind of the job that makes a study's report; see `studyapp.jobs.tasks.WORK`."""
 
@@ -215,7 +215,8 @@ def _move(study: Study, before: Sequence[str], after: str) -> Study:
     """Change the state by one conditional update, so that of two requests only one succeeds."""
     with transaction.atomic():
         found = Study.objects.filter(pk=study.pk, state__in=before)
-        moved = found.update(state=after, **{name: clock.now() for name in MOMENTS.get(after, ())})
+        moment = {MOMENTS[after]: clock.now()} if after in MOMENTS else {}
+        moved = found.update(state=after, **moment)
     study.refresh_from_db()
     if not moved:
         raise StudyError(f"{study} is {study.state}: it must be {' or '.join(before)}")

@@ -39,9 +39,14 @@ def claim(*, slug: str, project: Project | None) -> StudySeries:
 
 def set_time_zone(series: StudySeries, name: str) -> None:
     """Show researchers the times of all versions in that zone. Raises `StudyError` if unknown."""
+    check_time_zone(name)
+    StudySeries.objects.filter(pk=series.pk).update(time_zone=name)
+
+
+def check_time_zone(name: str) -> None:
+    """Raise `StudyError` if there is no such time zone."""
     if name not in zoneinfo.available_timezones():
         raise StudyError(f"time zone is {name[:64]!r}: give one such as Europe/Berlin or UTC")
-    StudySeries.objects.filter(pk=series.pk).update(time_zone=name)
 
 
 def release(series: StudySeries) -> None:

@@ -26,7 +26,7 @@ class Group:
     """The values of `selection` or `option_policy`, separated by spaces, under which they count;
     empty for all."""
     opened_by: str = ""
-    """The choice that opens them, whatever is chosen but `none`."""
+    """The choice that opens them: whatever is chosen but `none`, or the value after `=`."""
 
 
 def field_of(one: Setting, **given: Any) -> forms.Field:

@@ -7,7 +7,7 @@ pieces, and those that are not settings: runs, methods, the effect of interest, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import combinations
 from typing import Any
 
@@ -16,6 +16,7 @@ from studyapp.models import Recruitment, Study, StudyDraft
 from studyapp.models.steps import Step
 from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.recruitment import selectors as recruitment_selectors
+from studyapp.recruitment.services.configuration import OtherService
 from studyapp.studies import contrasts
 from studyapp.studies.selectors.studies import dosed, pools
 from studyapp.studies.services import frames, selection
@@ -33,7 +34,11 @@ IN_PIECES = frozenset({"quality_rules", "analysis_plan"})
 """Settings that the steps ask for in pieces."""
 ASKED_OF_PLAN = ("comparisons", "equivalence_bound", "text")
 """The parts of the analysis plan that a step asks for."""
-RECRUITMENT = ("entry", "service", "external_study", "payment", "currency")
+OTHER = tuple(field.name for field in fields(OtherService))
+"""Answers that say how another service than Prolific is reached."""
+KEPT = (*OTHER, "excluded", "excluded_lists")
+"""Answers whose default, None, leaves what the version before has."""
+RECRUITMENT = ("entry", "service", "external_study", "payment", "currency", *KEPT)
 """Answers that become the study's recruitment, not a setting."""
 CHOICE = ("selection", "best_by", "listed")
 """Answers that say which features are chosen."""
@@ -114,6 +119,7 @@ def _defaults(answers: Answers) -> Answers:
         "external_study": "",
         "payment": None,
         "currency": CURRENCY,
+        **dict.fromkeys(KEPT),
     }  # fmt: skip
 
 
@@ -200,7 +206,14 @@ def answers_of(study: Study) -> Answers:
     return answers | {
         "entry": row.entry, "service": row.service, "external_study": row.external_study,
         "payment": payment, "currency": row.currency or CURRENCY,
+        **asdict(OtherService.of(row)),
+        "excluded": _keys(row.excluded) if row.pk else [],
+        "excluded_lists": _keys(row.excluded_lists) if row.pk else [],
     }  # fmt: skip
+
+
+def _keys(rows: Any) -> list[str]:
+    return [str(pk) for pk in rows.order_by("pk").values_list("pk", flat=True)]
 
 
 def _spending(plan: dict[str, Any]) -> str:

@@ -8,16 +8,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db import transaction
+from django.db import models, transaction
+from django.db.models import QuerySet
 
 from studyapp import texts
 from studyapp.core.errors import RunError, StudyError
 from studyapp.jobs.services import jobs
 from studyapp.models import FeatureList, Job, Run, Study, StudyDraft
 from studyapp.models.trial_kinds import TRIAL_KINDS
+from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.recruitment.services import configuration
+from studyapp.recruitment.services.configuration import OtherService
 from studyapp.runs.services import steered
 from studyapp.studies.selectors import feature_lists
 from studyapp.studies.services import consent_facts, lifecycle, protocol
@@ -25,6 +28,8 @@ from studyapp.studies.settings import every_setting, setting
 from studyapp.wizard import selectors
 from studyapp.wizard.services.answers import (
     CHOICE,
+    KEPT,
+    OTHER,
     RECRUITMENT,
     STEPS,
     TRIALS,
@@ -37,6 +42,7 @@ from studyapp.wizard.services.answers import (
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+Row = TypeVar("Row", bound=models.Model)
 VOID = {
     "runs": (
         "saes", "methods", "comparisons", *CHOICE, *TRIALS, "list_name", "features_wanted",
@@ -139,6 +145,8 @@ def problem(draft: StudyDraft, answers: Answers) -> str:
         study = protocol.unsaved(**settings)
         lifecycle.check(study, runs, answers["methods"])
         configuration.check_service(study=study, service=answers["service"])
+        if (other := _other(answers)) is not None:
+            configuration.check_other(service=answers["service"], other=other)
     except StudyError as error:
         return str(error)
     return ""
@@ -207,6 +215,7 @@ def is_behind(study: Study) -> bool:
     if answers["payment"] is None:
         own["currency"] = answers["currency"]  # of no amount, so it is not kept
     asked = [name for name in ("runs", "methods", *RECRUITMENT) if name in own]
+    asked = [name for name in asked if name not in KEPT or answers[name] is not None]
     return any(own[name] != answers[name] for name in asked)
 
 
@@ -219,4 +228,19 @@ def _recruit(study: Study, answers: Answers) -> None:
         external_study=answers["external_study"],
         payment=None if payment is None else Decimal(payment),
         currency=answers["currency"],
+        other=_other(answers),
+        # Chosen among the project's; the runs, and so the project, may have changed since.
+        excluded=_of(recruitment_selectors.series_of_project(study), answers["excluded"]),
+        excluded_lists=_of(
+            recruitment_selectors.lists_of_project(study), answers["excluded_lists"]
+        ),
     )
+
+
+def _of(offered: QuerySet[Row], keys: list[str] | None) -> list[Row] | None:
+    return None if keys is None else [*offered.filter(pk__in=keys)]
+
+
+def _other(answers: Answers) -> OtherService | None:
+    given = {name: answers[name] for name in OTHER if answers[name] is not None}
+    return OtherService(**given) if given else None

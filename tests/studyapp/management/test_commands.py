@@ -20,7 +20,8 @@ from studyapp.hosting.serving import ServingError, Site
 from studyapp.management.commands import demo
 from studyapp.management.commands.create_study import _gold_msi, _own_questions
 from studyapp.management.run_bars import RunBars
-from studyapp.models import Project, Run, StageRecord, Study
+from studyapp.models import NoticeSettings, Project, Run, StageRecord, Study, StudySeries
+from studyapp.recruitment.services import person_lists
 from studyapp.studies.questionnaire import GOLD_MSI_ITEMS, GOLD_MSI_STEPS
 from tests.studyapp import factories, run_directories
 
@@ -75,9 +76,49 @@ def test_a_study_is_made_with_every_setting(tmp_path: Path) -> None:
     assert (str(row.payment), row.currency) == ("3.50", "EUR")
 
 
+def test_another_service_and_who_cannot_begin_are_given_by_options() -> None:
+    project = Project.objects.create(name="Ours")
+    run = factories.make_run(name="known")
+    factories.make_features(run, count=6)
+    Run.objects.update(project=project)
+    earlier = factories.make_study(slug="earlier")
+    StudySeries.objects.update(project=project)
+    people, _ = person_lists.add(project=project, name="Class of 2025", identifiers=["a1"])
+    call_command(
+        "create_study", "known", "--slug", "made", "--features", "4", "--trials", "2",
+        "--service", "other", "--service-name", "SONA", "--person-parameter", "survey_code",
+        "--return-address", "https://x.sona-systems.com/?survey_code={person}",
+        "--keep-out", "earlier", "--keep-out-list", "Class of 2025",
+        "--time-zone", "Europe/Berlin", stdout=StringIO(), stderr=StringIO(),
+    )  # fmt: skip
+    study = Study.objects.get(slug="made")
+    row = study.recruitment
+    assert (row.service, row.service_name, row.person_parameter) == ("other", "SONA", "survey_code")
+    assert row.return_address.endswith("survey_code={person}")
+    assert [*row.excluded.all()] == [earlier.series]
+    assert [*row.excluded_lists.all()] == [people]
+    assert study.series.time_zone == "Europe/Berlin"
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
+        (["known", "--service", "other"], "give the other service's name"),
+        (
+            ["known", "--service-name", "SONA"],
+            "--service-name is for another service than Prolific",
+        ),
+        (
+            ["known", "--service", "other", "--service-name", "S", "--return-address", "sona"],
+            "the way back is 'sona': give an address",
+        ),
+        (
+            ["known", "--service", "other", "--service-name", "S", "--person-parameter", "t"],
+            "the link's parameter is 't'",
+        ),
+        (["known", "--keep-out", "x"], "the run's project has no other study 'x'; it has none"),
+        (["known", "--keep-out-list", "x"], "has no list of people 'x'; it has none"),
+        (["known", "--time-zone", "Mars/Base"], "such as Europe/Berlin"),
         (["known", "--features", "4", "--trials", "2", "--payment", "much"], "an amount and a cur"),
         (
             ["known", "--service", "prolific"],
@@ -99,6 +140,27 @@ def test_a_study_that_cannot_be_made(arguments: list[str], line: str) -> None:
     with pytest.raises(CommandError, match=line):
         call_command("create_study", *arguments, "--slug", "made")
     assert not Study.objects.exists()
+
+
+def test_notices_of_a_project_are_set_and_shown_by_command() -> None:
+    Project.objects.create(name="The lab")
+    out = StringIO()
+    call_command("notices", "The lab", "--mail-to", "a@x.org", "--quiet-hours", "8", stdout=out)
+    call_command("notices", "The lab", "--quiet-hours", "12", stdout=out)
+    row = NoticeSettings.objects.get()
+    assert (row.mail_to, row.webhook, row.quiet_hours) == ("a@x.org", "", 12)
+    assert out.getvalue().splitlines()[-1] == (
+        "The lab: mail to a@x.org, no webhook, after 12 hours without an answer"
+    )
+    call_command("notices", "The lab", "--mail-to", "", "--quiet-hours", "0", stdout=out)
+    assert out.getvalue().endswith("no mail, no webhook, never for silence\n")
+    for arguments, line in (
+        (["Nobody"], "there is no project 'Nobody'"),
+        (["The lab", "--webhook", "http://127.0.0.1/"], "give an address such as https"),
+        (["The lab", "--quiet-hours", "1000"], "it must be from 1 to 720"),
+    ):
+        with pytest.raises(CommandError, match=line):
+            call_command("notices", *arguments)
 
 
 def test_a_run_is_imported_and_a_stranger_refused(tmp_path: Path) -> None:

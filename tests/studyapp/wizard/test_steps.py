@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from analysis.reading import exclusions
 from studyapp import texts
-from studyapp.models import LabelCandidate, Run, StudyDraft
+from studyapp.models import LabelCandidate, PersonList, Run, StudyDraft
 from studyapp.models.steps import all_steps
 from studyapp.studies import own_questions, questionnaire
 from studyapp.studies.questionnaire import GOLD_MSI_ITEMS
@@ -106,6 +106,25 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
     row = study.recruitment
     assert (row.entry, row.service, row.external_study) == ("token", "prolific", "theirs")
     assert (str(row.payment), row.currency) == ("2.50", "GBP")
+    assert_copied(study)
+
+
+def test_another_service_and_who_cannot_begin_reach_the_study(researcher: Client, run: Run) -> None:
+    draft = hurry(researcher, runs=[run.pk])
+    people = PersonList.objects.create(project=draft.project, name="Class of 2025")
+    place = reverse("plan-step", args=[draft.pk, "recruitment"])
+    refused = post(researcher, place, service="other")
+    assert "give the other service&#x27;s name" in refused.content.decode()
+    page = post(
+        researcher, place, service="other", service_name="SONA", person_parameter="survey_code",
+        return_address="https://x.example/?s={person}", excluded_lists=[people.pk],
+    )  # fmt: skip
+    assert page.status_code == 200, page.context["form"].errors
+    study = made(researcher, draft)
+    row = study.recruitment
+    assert (row.service_name, row.person_parameter) == ("SONA", "survey_code")
+    assert row.return_address == "https://x.example/?s={person}"
+    assert [*row.excluded_lists.all()] == [people]
     assert_copied(study)
 
 
