@@ -39,7 +39,7 @@ STAGE_FUNCTIONS: dict[str, str] = {
     "activations": "pipeline.stages.activations.Shards",
     "sae": "pipeline.stages.sae.Trainings",
     "features": "pipeline.stages.features.OfSaes",
-    "exemplars": "pipeline.stages.exemplars.run",
+    "exemplars": "pipeline.stages.exemplars.OfSaes",
     "labels": "pipeline.stages.labels.OfMethods",
     "scores": "pipeline.stages.scores.OfScorers",
 }

@@ -1,7 +1,7 @@
-"""What the stages `labels` and `scores` have in common: kept features, and what comes before them.
+"""What the stages after `features` have in common: kept features, and what comes before them.
 
-A piece of either is what methods or scorers compute once per run, or the work on the kept features
-of an SAE.
+A piece is the work on the kept features of an SAE; of `labels` and `scores` also what methods or
+scorers compute once per run.
 """
 
 from __future__ import annotations

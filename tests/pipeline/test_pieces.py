@@ -14,6 +14,7 @@ from pipeline.errors import BusyError, PipelineError
 from pipeline.pieces import close, make_piece, unfinished
 from pipeline.progress import SilentProgress
 from pipeline.run import execute, forget, open_stage
+from pipeline.stages import exemplars, features
 from pipeline.stages.activations import Shards
 from pipeline.stages.sae import Trainings
 from pipeline.store.run_directory import RunDirectory
@@ -59,7 +60,7 @@ def test_pieces_in_any_order_by_anybody_give_the_same_files(
 ) -> None:
     config, directory = config_from_dict(small_config), RunDirectory(run_copy)
     forget(run_copy, "activations")
-    for work in (Shards, Trainings):
+    for work in (Shards, Trainings, features.OfSaes, exemplars.OfSaes):
         names = list(unfinished(work(config, directory), directory))
         assert len(names) == 2
         with pytest.raises(PipelineError, match=f"its piece {names[0]} is not finished"):

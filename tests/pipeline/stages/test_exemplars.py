@@ -12,9 +12,10 @@ import torch
 
 from pipeline.config import config_from_dict
 from pipeline.features.exemplars import choose
+from pipeline.pieces import make
 from pipeline.progress import SilentProgress
 from pipeline.sae import checkpoint
-from pipeline.stages import exemplars as exemplar_stage
+from pipeline.stages.exemplars import OfSaes
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, records_from
@@ -120,7 +121,7 @@ def test_no_clip_is_stored_that_no_feature_uses(finished_run: Path) -> None:
 def test_a_clip_of_several_saes_is_one_file(run_copy: Path, small_config: dict[str, Any]) -> None:
     directory = RunDirectory(run_copy)
     before = directory.digest("exemplars")
-    exemplar_stage.run(config_from_dict(small_config), directory, progress=SilentProgress())
+    make(OfSaes(config_from_dict(small_config), directory), directory, progress=SilentProgress())
     assert directory.digest("exemplars") == before
     clips = list(run_copy.glob("exemplars/*/clips/*.flac"))
     assert len({path.stat().st_ino for path in clips}) == len({path.stem for path in clips})
