@@ -15,3 +15,7 @@ class BusyError(PipelineError):
 class AwayError(BusyError):
     """The store that a run's files are in does not answer. What is finished is there; the same
     command continues after it."""
+
+
+class NoActivationsError(PipelineError):
+    """The run's activations are not here: they were removed, or never stored (`run --online`)."""

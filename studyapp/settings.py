@@ -9,10 +9,11 @@ accounts `EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `E
 `EARWITNESS_TOKEN_DAYS`, `EARWITNESS_EMAIL_URL`, `EARWITNESS_EMAIL_FROM`, and `EARWITNESS_OIDC_URL`
 with `EARWITNESS_OIDC_CLIENT`, `EARWITNESS_OIDC_SECRET` and `EARWITNESS_OIDC_NAME`; for studies
 `EARWITNESS_PASSAGES_PER_ADDRESS`, `PROLIFIC_API`, `PROLIFIC_TOKEN` and `PROLIFIC_WEBHOOK_SECRET`;
-for runs `EARWITNESS_CORPORA`, `EARWITNESS_MODELS`, `EARWITNESS_GEMINI_BUDGET`,
-`EARWITNESS_GEMINI_MODELS`, `EARWITNESS_RUNS_PER_PROJECT`, `EARWITNESS_REMOTE` and
-`EARWITNESS_ELSEWHERE`; for operation `EARWITNESS_METRICS_TOKEN`, `EARWITNESS_PRIVATE_WEBHOOKS` and
-`EARWITNESS_LOGS`. Read elsewhere: `EARWITNESS_UMASK` (`core/umask.py`).
+for keys that are sent `EARWITNESS_KEYS_OVER_HTTP`; for runs `EARWITNESS_CORPORA`,
+`EARWITNESS_MODELS`, `EARWITNESS_GEMINI_BUDGET`, `EARWITNESS_GEMINI_MODELS`,
+`EARWITNESS_RUNS_PER_PROJECT`, `EARWITNESS_REMOTE` and `EARWITNESS_ELSEWHERE`; for operation
+`EARWITNESS_METRICS_TOKEN`, `EARWITNESS_PRIVATE_WEBHOOKS` and `EARWITNESS_LOGS`. Read elsewhere:
+`EARWITNESS_UMASK` (`core/umask.py`).
 """
 
 import ipaddress
@@ -27,7 +28,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from studyapp.core import keys
+from studyapp.core import addresses, keys
 from studyapp.hosting.broker import socket_for
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -209,6 +210,20 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 # allauth counts in the cache, separately in each web process; axes counts in the database.
 ACCOUNT_RATE_LIMITS = False
+KEYS_OVER_HTTP = env.bool("EARWITNESS_KEYS_OVER_HTTP", default=False)
+"""Whether keys and secrets may be sent over http to other machines, as inside a closed network."""
+
+
+def _private(name: str, url: str) -> None:
+    """Refuse an address to which a secret would be sent so that others can read it."""
+    if addresses.is_readable(url) and not KEYS_OVER_HTTP:
+        raise ImproperlyConfigured(
+            f"{name} is {url!r}: the secret for it would be sent over http, which others on the "
+            "way can read; give an https address, or set EARWITNESS_KEYS_OVER_HTTP=1 if the "
+            "network is closed"
+        )
+
+
 OIDC_URL = env.str("EARWITNESS_OIDC_URL", default="")
 """Issuer of an OpenID Connect service, such as https://orcid.org or a university's: researchers who
 connected their account to it can log in through it. Nobody gets an account by it. Empty: off."""
@@ -222,6 +237,7 @@ if OIDC_URL:
             f"EARWITNESS_OIDC_URL is {OIDC_URL!r}: it must be an address, and needs "
             "EARWITNESS_OIDC_CLIENT, EARWITNESS_OIDC_SECRET and EARWITNESS_OIDC_NAME"
         )
+    _private("EARWITNESS_OIDC_URL", OIDC_URL)
     if find_spec("jwt") is None:
         raise ImproperlyConfigured("EARWITNESS_OIDC_URL needs the extra login: earwitness[login]")
     INSTALLED_APPS += [
@@ -356,6 +372,8 @@ CELERY_TASK_DEFAULT_QUEUE = "cpu"
 
 PROLIFIC_API = env.str("PROLIFIC_API", default="https://api.prolific.com").rstrip("/")
 PROLIFIC_TOKEN = env.str("PROLIFIC_TOKEN", default="")
+if PROLIFIC_TOKEN:
+    _private("PROLIFIC_API", PROLIFIC_API)
 """For reading the list of submissions (`manage.py reconcile`)."""
 PROLIFIC_WEBHOOK_SECRET = env.str("PROLIFIC_WEBHOOK_SECRET", default="")
 """For verifying the signature of Prolific's messages; without it, all are refused."""

@@ -32,6 +32,7 @@ def _refuse_another_installation(**_: Any) -> None:
 @worker_ready.connect
 def start_sweeping(**_: Any) -> None:
     """Look regularly for jobs that a lost worker or a lost broker left behind, and for old rows."""
+    from studyapp.features import services as features
     from studyapp.monitoring.services import notices
     from studyapp.participation.services import abandonment, address_limit
     from studyapp.runs.services import lifecycle
@@ -43,4 +44,5 @@ def start_sweeping(**_: Any) -> None:
         preview_copies.sweep_old,
         abandonment.sweep,
         notices.sweep,
+        features.sweep_sounds,
     )

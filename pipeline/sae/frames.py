@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.errors import PipelineError
+from pipeline.errors import NoActivationsError, PipelineError
 from pipeline.sae.checkpoint import StoredSae, refuse_mismatch
 from pipeline.sae.ranks import ALONE, Ranks
 from pipeline.store.activations import ShardFacts, read_shards, shard_paths
@@ -172,7 +172,7 @@ class TrackReader:
         self._places: dict[str, tuple[str, int, ShardFacts]] = {}
         for path in shard_paths(directory, stored.facts.hookpoint):
             if directory.computed is None and not directory.has(path):
-                raise PipelineError(f"{path} is missing: the run's activations were removed")
+                raise NoActivationsError(f"{path} is missing: the run's activations were removed")
             facts = ShardFacts.from_metadata(directory.read_metadata(path))
             _refuse_foreign(stored, facts)
             places = {track: (path, row, facts) for row, track in enumerate(facts.tracks)}

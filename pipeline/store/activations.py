@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PipelineError
+from pipeline.errors import NoActivationsError
 from pipeline.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def shard_paths(directory: RunDirectory, hookpoint: str) -> list[str]:
     files = directory.manifest()["stages"]["activations"]["files"]
     if PLAN in files:
         if directory.computed is None:
-            raise PipelineError(
+            raise NoActivationsError(
                 f"the activations of {directory} are not stored: continue the run with "
                 "--online; other commands cannot read them"
             )

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from pipeline.config import RunConfig
 from pipeline.corpus import audio
-from pipeline.errors import PipelineError
+from pipeline.errors import NoActivationsError, PipelineError
 from pipeline.labelers import is_control
 from pipeline.progress import Progress
 from pipeline.store.run_directory import RunDirectory
@@ -67,7 +67,7 @@ class Page:
     """By method and rank of a label: scorer → score."""
     exemplars: tuple[ExemplarRecord, ...]
     facts: FeatureFacts | None
-    """None where the run's activations were removed."""
+    """None where the run's activations are not here."""
 
     @property
     def file(self) -> str:
@@ -177,10 +177,10 @@ def _pages(
 
 
 def _facts(reader: SaeReader, index: int, tracks: Sequence[str]) -> FeatureFacts | None:
-    """A feature's figures; None if the run's activations are not here any more."""
+    """A feature's figures; None if the run's activations are not here."""
     try:
         return reader.facts(index, tracks)
-    except PipelineError:
+    except NoActivationsError:
         return None
 
 

@@ -8,6 +8,7 @@ our proxies (`EARWITNESS_TRUSTED_PROXIES`), and for at most `EARWITNESS_PROXIES`
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -44,6 +45,14 @@ def _is_proxy(address: str) -> bool:
     return not address or (
         found is not None and any(found in network for network in settings.TRUSTED_PROXIES)
     )
+
+
+def is_readable(url: str) -> bool:
+    """Whether a secret sent to this address could be read on its way: http to another machine."""
+    parts = urlsplit(url)
+    here = _parsed(parts.hostname or "")
+    is_here = parts.hostname == "localhost" or (here is not None and here.is_loopback)
+    return parts.scheme == "http" and not is_here
 
 
 def _parsed(text: str) -> Address | None:

@@ -9,6 +9,7 @@ searches compare with are there too; a sound that was sent in is deleted when it
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,13 @@ MAX_WORDS = 300
 """Characters of a search, as in `pipeline.scorers.meaning`."""
 MAX_SOUND_BYTES = 2_500_000
 """Of a sound that is sent in; a request has at most 3 MiB."""
+
+SENT = "sent-"
+"""What the names of sounds that were sent in begin with."""
+LEFT_SECONDS = 3600.0
+"""How old a sound is that nothing waits for, before it counts as left behind."""
+SWEEP_SECONDS = 600.0
+_swept: list[float] = []
 
 
 def current_view(feature: Feature) -> tuple[FeatureView | None, Job | None]:
@@ -150,9 +158,25 @@ def forget_sound(row: FeatureSearch) -> None:
         _forget_unless_awaited(row.run, row.sound, but=row.pk)
 
 
+def sweep_sounds() -> None:
+    """Delete sounds that no search waits for any more, as a crash between two steps leaves them."""
+    if _swept and time.monotonic() - _swept[-1] < SWEEP_SECONDS:
+        return
+    _swept[:] = [time.monotonic()]
+    waiting = Job.objects.filter(kind=SEARCH, state__in=Job.UNFINISHED).values("target")
+    awaited = set(FeatureSearch.objects.filter(pk__in=waiting).values_list("run", "sound"))
+    for path in _views().glob(f"*/{SENT}*"):
+        try:
+            run, age = int(path.parent.name), time.time() - path.stat().st_mtime
+        except (OSError, ValueError):  # It was deleted just now; a folder of something else.
+            continue
+        if age > LEFT_SECONDS and (run, path.name.removeprefix(SENT)) not in awaited:
+            path.unlink(missing_ok=True)
+
+
 def asked_sound(run: Run, digest: str) -> Path:
     """Return the path of a sound that was sent in, by its hash."""
-    return folder(run) / f"sent-{digest}"
+    return folder(run) / f"{SENT}{digest}"
 
 
 def meanings_file(run: Run) -> Path:
@@ -198,7 +222,11 @@ def _steering(run: Run) -> Path:
 
 def folder(run: Run) -> Path:
     """Return the folder of the run's spectrograms and extra sounds."""
-    return Path(settings.DATA) / "views" / str(run.pk)
+    return _views() / str(run.pk)
+
+
+def _views() -> Path:
+    return Path(settings.DATA) / "views"
 
 
 def picture(run: Run, name: str) -> Path:

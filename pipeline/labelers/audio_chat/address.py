@@ -12,7 +12,7 @@ import os
 
 from pipeline.config import AudioChatConfig
 from pipeline.errors import PipelineError
-from pipeline.labelers.remote.address import origin_of
+from pipeline.labelers.remote.address import origin_of, refuse_readable
 
 URL, KEY = "EARWITNESS_AUDIO_CHAT_URL", "EARWITNESS_AUDIO_CHAT_KEY"
 SERVICE = "an OpenAI-compatible service"
@@ -22,8 +22,8 @@ ENDPOINT = "/chat/completions"
 def endpoint_of(config: AudioChatConfig) -> str:
     """The address that questions are sent to.
 
-    Raises `PipelineError` if none is named, or if the config names a host that may not receive the
-    key.
+    Raises `PipelineError` if none is named, if the config names a host that may not receive the
+    key, or if the key could be read on its way.
     """
     named = os.environ.get(URL, "")
     asked = config.base_url or named
@@ -38,6 +38,8 @@ def endpoint_of(config: AudioChatConfig) -> str:
             f"[audio_chat] base_url is {asked!r}: the key in {KEY} is sent only to the host that "
             f"{URL} names; set that to this address if you trust it"
         )
+    if key():
+        refuse_readable(asked, SERVICE)
     return asked.rstrip("/").removesuffix(ENDPOINT) + ENDPOINT
 
 

@@ -12,7 +12,7 @@ import os
 
 from pipeline.config import GeminiConfig
 from pipeline.errors import PipelineError
-from pipeline.labelers.remote.address import origin_of
+from pipeline.labelers.remote.address import origin_of, refuse_readable
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 VARIABLES = ("EARWITNESS_GEMINI_URL", "GOOGLE_GEMINI_BASE_URL")
@@ -22,7 +22,8 @@ SERVICE = "the Gemini API"
 def base_url_of(config: GeminiConfig) -> str:
     """The address for questions and the key.
 
-    Raises `PipelineError` if the config names a host that the environment does not allow.
+    Raises `PipelineError` if the config names a host that the environment does not allow, or if
+    the key could be read on its way.
     """
     named = next((os.environ[name] for name in VARIABLES if os.environ.get(name)), "")
     asked = config.base_url or named or GOOGLE
@@ -32,4 +33,5 @@ def base_url_of(config: GeminiConfig) -> str:
             f"[gemini] base_url is {asked!r}: the key is sent only to {GOOGLE}, or to the host "
             f"that the environment names; set {VARIABLES[0]} to that address if you trust it"
         )
+    refuse_readable(asked, SERVICE)
     return asked

@@ -182,6 +182,24 @@ def test_a_bundle_has_every_page_and_refers_to_nothing_outside(run: Run, tmp_pat
     assert all((out / one).read_bytes() == (again / one).read_bytes() for one in files)
 
 
+def test_a_bundle_lacks_figures_only_where_activations_were_removed(
+    run: Run, tmp_path: Path
+) -> None:
+    config, directory = run
+    shutil.copytree(directory.path, tmp_path / "run")
+    copy, chosen = RunDirectory(tmp_path / "run"), kept(directory)[:1]
+    shutil.rmtree(tmp_path / "run" / "activations")
+    bundle(config, copy, chosen, tmp_path / "bundle", progress=SilentProgress())
+    page = next((tmp_path / "bundle").glob("features/*.html")).read_text()
+    assert ("<audio" in page, "<svg" in page) == (True, False)
+    sae = copy.sae_names()[0]
+    (tmp_path / "run" / f"features/{sae}.neighbours.parquet").write_bytes(b"damaged")
+    shutil.copytree(directory.path / "activations", tmp_path / "run" / "activations")
+    with pytest.raises(PipelineError, match="neighbours"):
+        bundle(config, copy, chosen, tmp_path / "again", progress=SilentProgress())
+    assert not (tmp_path / "again").exists()
+
+
 def test_a_bundle_is_whole_or_not_at_all(run: Run, tmp_path: Path) -> None:
     config, directory = run
     known = kept(directory)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -151,3 +152,16 @@ def test_an_empty_or_a_large_sound_is_refused(ada: Client, run: Run, data: bytes
     assert "it must have 1 to 2,500,000" in text
     assert not FeatureSearch.objects.exists()
     assert not [*services.folder(run).glob("sent-*")]
+
+
+def test_a_sound_that_a_crash_left_behind_is_swept(ada: Client, run: Run) -> None:
+    kept = services.ask_sound(run=run, name="a.flac", data=b"waited for", by=None)
+    left = [services.asked_sound(run, digest) for digest in ("crashed", "new")]
+    for path in left:
+        path.write_bytes(b"sound")
+    for path in (left[0], services.asked_sound(run, kept.sound)):
+        os.utime(path, times=(0, 0))
+    services._swept.clear()
+    services.sweep_sounds()
+    assert [path.exists() for path in left] == [False, True]
+    assert services.asked_sound(run, kept.sound).exists()

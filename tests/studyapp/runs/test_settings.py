@@ -54,11 +54,13 @@ def test_lists_have_colons_or_commas_and_folders_of_the_data_are_the_default(
         ("EARWITNESS_GEMINI_BUDGET", "-1", "it must be dollars, 0 or more"),
         ("EARWITNESS_GEMINI_MODELS", "gemini-2.5-pro=1", "write MODEL=AUDIO/TEXT/OUTPUT"),
         ("EARWITNESS_RUNS_PER_PROJECT", "0", "it must be 1 or more"),
+        ("PROLIFIC_API", "http://api.example", "would be sent over http"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name(
     tmp_path: Path, name: str, value: str, line: str
 ) -> None:
-    last = read(tmp_path, **{name: value}).stderr.strip().splitlines()[-1]
+    given = {"PROLIFIC_TOKEN": "secret", name: value}
+    last = read(tmp_path, **given).stderr.strip().splitlines()[-1]
     assert name in last
     assert line in last

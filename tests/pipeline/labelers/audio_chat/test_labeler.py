@@ -17,6 +17,7 @@ from pipeline.labelers.audio_chat.prices import VARIABLE
 from pipeline.labelers.audio_chat.replies import is_model, tokens_of
 from pipeline.labelers.remote import faults
 from pipeline.labelers.remote.accounts import spent
+from pipeline.labelers.remote.address import UNENCRYPTED
 from tests.pipeline.labelers.gemini import many
 from tests.pipeline.labelers.gemini.server import GeminiServer, serving
 from tests.pipeline.labelers.gemini.test_service import label, rows_of
@@ -192,6 +193,22 @@ def test_the_key_goes_only_where_the_environment_says(monkeypatch: pytest.Monkey
     monkeypatch.setenv(KEY, "two\nlines")
     with pytest.raises(PipelineError, match="has a character that no key has"):
         endpoint_of(AudioChatConfig())
+
+
+def test_a_key_is_not_sent_where_others_can_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(URL, "http://lab.example:8000/v1")
+    with pytest.raises(PipelineError, match=r"^lab\.example would get the key .* over http"):
+        endpoint_of(AudioChatConfig())
+    monkeypatch.setenv(UNENCRYPTED, "1")
+    assert endpoint_of(AudioChatConfig()) == "http://lab.example:8000/v1/chat/completions"
+    monkeypatch.delenv(UNENCRYPTED)
+    for host in ("127.0.0.1:8000", "[::1]:8000", "localhost"):
+        monkeypatch.setenv(URL, f"http://{host}/v1")
+        endpoint_of(AudioChatConfig())
+    # A server of one's own that needs no key may be anywhere.
+    monkeypatch.setenv(URL, "http://lab.example/v1")
+    monkeypatch.delenv(KEY)
+    endpoint_of(AudioChatConfig())
 
 
 def test_a_key_in_place_of_the_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,12 @@ def test_a_config_names_no_other(monkeypatch: pytest.MonkeyPatch, url: str) -> N
     assert "\n" not in str(refused.value)
 
 
+def test_the_key_is_not_sent_where_others_can_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLES[0], "http://proxy.example")
+    with pytest.raises(PipelineError, match=r"^proxy\.example would get the key of the Gemini API"):
+        base_url_of(GeminiConfig())
+
+
 def test_a_server_that_only_the_config_names_hears_nothing(tmp_path: Path, listener: Any) -> None:
     many.make(tmp_path, 2, {"base_url": listener.url})
     config, directory = many.opened(tmp_path)
