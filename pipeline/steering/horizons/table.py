@@ -145,7 +145,8 @@ def lines(directory: RunDirectory) -> list[str]:
     """The table as text."""
     found = [
         f"{'SAE':18} {'intervention':20} {'measure':16} {'window':>9} {'effect':>8} {'95 %':>18} "
-        f"{'above random':>12} {'95 %':>18} {'b':>6} {'beyond':>8} {'95 %':>18} {'q':>6}"
+        f"{'above random':>12} {'95 %':>18} {'b':>6} {'inside':>6} {'beyond':>8} {'95 %':>18} "
+        f"{'q':>6}"
     ]
     for row in horizons_of(directory):
         window = f"{row.start:g} to {row.end:g}"
@@ -153,6 +154,7 @@ def lines(directory: RunDirectory) -> list[str]:
             f"{row.sae:18} {row.intervention:20} {row.measure:16} {window:>9} {row.effect:8.4f} "
             f"{_interval(row.low, row.high):>18} {row.above_random:12.4f} "
             f"{_interval(row.above_low, row.above_high):>18} {_number(row.persistence, 2):>6} "
+            f"{_number(row.inside, 2):>6} "
             f"{_number(row.adjusted, 4):>8} {_interval(row.adjusted_low, row.adjusted_high):>18} "
             f"{_number(row.q, 3):>6}"
         )

@@ -6,6 +6,9 @@ is *heard by itself*: CLAP gets its sound, and the SAE reads its codes from a st
 there were nothing else. Read within the clip, a window's activations would hold what the reader
 remembers of the steered music before it.
 
+The sound is cut from the whole clip, whose codec has a memory of its own; see docs/steering.md for
+how much of it crosses the cut.
+
 With the delay pattern the last K − 1 frames before the stop have some codes that were drawn after
 it; every frame after it is drawn without intervention. What the decoder remembers stays: keys and
 values of the steered steps are in its cache, and later steps attend to them, so the vector may act
