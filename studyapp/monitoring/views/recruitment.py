@@ -31,6 +31,7 @@ from studyapp.monitoring.forms import (
     TesterForm,
     first_error,
 )
+from studyapp.monitoring.services import flags
 from studyapp.participation.selectors.passage import passage
 from studyapp.recruitment import selectors
 from studyapp.recruitment.services import (
@@ -140,7 +141,9 @@ def at_prolific(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         if row.external_study:
             found = prolific_study.read(prolific_study.of_study(study))
             context["there"] = found
-            context["submissions"] = prolific_people.submissions(study, found.currency)
+            listed = prolific_people.submissions(study, found.currency)
+            context["submissions"] = _with_flags(study, listed)
+            context["newest"] = flags.NEWEST
     except StudyError as error:
         context["fault"] = error
     return render(request, "researcher/recruitment_prolific.html", context)
@@ -242,6 +245,15 @@ def _valid(form: Any) -> Any:
     if not form.is_valid():
         raise StudyError(first_error(form).rstrip("."))
     return form
+
+
+def _with_flags(
+    study: Study, submissions: list[prolific_people.Submission]
+) -> list[tuple[prolific_people.Submission, list[str]]]:
+    """Each submission with why its participation was flagged: who decides on payments asks."""
+    reasons = {one.identifier: one.reasons for one in flags.flags(study).flagged}
+    names = [one.participation.identifier if one.participation else "" for one in submissions]
+    return [(one, reasons.get(name, [])) for one, name in zip(submissions, names, strict=True)]
 
 
 def _first_draft(study: Study) -> dict[str, Any]:

@@ -50,6 +50,8 @@ MOST_BONUS = Decimal(1000)
 def create(*, study: Study, draft: Draft, user: Person) -> RecruitmentAction:
     """Intend to create the study at Prolific, as a draft that costs nothing yet."""
     row = selectors.of_study(study)
+    if study.state in (Study.State.DRAFT, Study.State.CLOSED):
+        raise StudyError(f"{study} is {study.state}: only a frozen study is created at Prolific")
     if row.external_study:
         raise StudyError(f"{study} already has the study {row.external_study} at Prolific")
     key = uuid4()

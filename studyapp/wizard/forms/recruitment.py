@@ -15,7 +15,7 @@ from studyapp.wizard.forms.base import Group, StepForm, recruitment_field
 from studyapp.wizard.services.answers import OTHER, Answers
 
 BY_ADDRESSES = "Another service, by its addresses"
-CODES = "Completion codes set up on Prolific"
+CODES = "Completion codes"
 EXCLUDED = "Whoever took part in these studies cannot begin"
 EXCLUDED_LISTS = "Nobody on these lists can begin"
 OTHER_LABELS = {

@@ -115,10 +115,26 @@ def _paid(answers: Answers) -> str:
 def _recruitment(answers: Answers) -> Facts:
     return [
         ("Entry", Recruitment.Entry(answers["entry"]).label),
-        ("Service", Recruitment.Service(answers["service"]).label),
+        ("Service", _service(answers)),
+        ("Cannot begin", _kept_out(answers)),
     ]
 
 
 def _languages(codes: list[str]) -> str:
     names = dict(settings.LANGUAGES)
     return ", ".join(names[code] for code in codes)
+
+
+def _service(answers: Answers) -> str:
+    """The recruiting service; another one with its name, parameters and way back."""
+    label = Recruitment.Service(answers["service"]).label
+    if answers["service"] != Recruitment.Service.OTHER:
+        return str(label)
+    names = ("service_name", "person_parameter", "session_parameter", "return_address")
+    return ", ".join(answers[name] for name in names if answers[name]) or str(label)
+
+
+def _kept_out(answers: Answers) -> str:
+    """Who cannot begin, by numbers of studies and lists."""
+    counts = {"other studies": answers["excluded"], "lists": answers["excluded_lists"]}
+    return ", ".join(f"people of {len(n)} {what}" for what, n in counts.items() if n) or "–"

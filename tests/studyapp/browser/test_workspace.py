@@ -117,7 +117,7 @@ def test_choosing_other_runs_offers_their_saes_before_submitting(page: Page) -> 
     expect(page.get_by_label("layer2-n64-k4", exact=False)).to_be_visible()
 
 
-def test_choosing_prolific_opens_its_codes(page: Page) -> None:
+def test_choosing_a_service_opens_what_it_needs(page: Page) -> None:
     run = make_run(seconds=0.3, clips=4)
     make_features(run, count=2, exemplars=4)
     log_in(page, Hand())
@@ -127,6 +127,9 @@ def test_choosing_prolific_opens_its_codes(page: Page) -> None:
     expect(page.get_by_label("No consent")).to_be_hidden()
     page.get_by_label("Service", exact=True).select_option("prolific")
     expect(page.get_by_label("No consent")).to_be_visible()
+    expect(page.get_by_label("Where it takes people back")).to_be_hidden()
+    page.get_by_label("Service", exact=True).select_option("other")
+    expect(page.get_by_label("Where it takes people back")).to_be_visible()
 
 
 def test_a_preview_opens_in_its_own_tab(page: Page) -> None:

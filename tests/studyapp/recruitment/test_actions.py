@@ -138,6 +138,23 @@ def test_the_draft_has_the_studys_link_codes_and_paid_screening(
     assert codes["NO123456"][1]["action"] == "REQUEST_RETURN"
 
 
+def test_a_draft_here_is_not_created_there_since_an_edit_would_part_them(
+    service: Prolific, boss: User
+) -> None:
+    study = make_study(codes=CODES, state=Study.State.DRAFT)
+    configuration.configure(
+        study=study, service="prolific", payment=Decimal("2.00"), currency="GBP"
+    )
+    client = Client()
+    client.force_login(boss)
+    place = [study.slug, study.version]
+    page = client.get(reverse("recruitment-prolific", args=place)).content.decode()
+    assert "once the study is frozen" in page
+    asked = {"kind": "create", "description": "d", "places": 1, "minutes": 1}
+    page = client.post(reverse("recruitment-ask", args=place), asked, follow=True)
+    assert "only a frozen study is created at Prolific" in page.content.decode()
+
+
 def test_only_allowed_projects_use_the_account_and_none_anothers_study(
     service: Prolific, study: Study, boss: User
 ) -> None:

@@ -120,6 +120,8 @@ def test_another_service_and_who_cannot_begin_reach_the_study(researcher: Client
         return_address="https://x.example/?s={person}", excluded_lists=[people.pk],
     )  # fmt: skip
     assert page.status_code == 200, page.context["form"].errors
+    assert "SONA, survey_code, https://x.example/?s={person}" in page.content.decode()
+    assert "people of 1 lists" in page.content.decode()
     study = made(researcher, draft)
     row = study.recruitment
     assert (row.service_name, row.person_parameter) == ("SONA", "survey_code")
