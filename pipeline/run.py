@@ -233,6 +233,18 @@ def measure(directory: RunDirectory, *, progress: Progress) -> None:
     quality(directory, progress=progress)
 
 
+def evaluate_steering(directory: RunDirectory, *, progress: Progress, **settings: Any) -> None:
+    """Measure what steering does, as `python -m pipeline steer DIR --evaluate` does; `settings` are
+    those of `pipeline.steering.settings.EvaluationConfig`.
+
+    Raises `PipelineError` as `pipeline.stages.steering_evaluation.evaluate` does.
+    """
+    from pipeline.stages.steering_evaluation import evaluate
+    from pipeline.steering.settings import EvaluationConfig
+
+    evaluate(EvaluationConfig(**settings), directory, progress=progress)
+
+
 def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> None:
     """Raise `PipelineError` if a model lacks a tensor, before hours are spent on earlier stages."""
     due = [stage for stage in STAGES[: STAGES.index(until) + 1] if not directory.is_done(stage)]

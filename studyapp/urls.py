@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, path
 from studyapp.accounts.views import account, invitation, passwords, projects
 from studyapp.api import views as api
 from studyapp.exports import views as downloads
-from studyapp.features.views import features, lists, searches
+from studyapp.features.views import evaluation, features, lists, searches
 from studyapp.hosting import health
 from studyapp.monitoring.views import (
     entry_links,
@@ -177,6 +177,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/studies/", api.studies, name="api-studies"),
     path("api/v1/studies/<slug:slug>/<int:version>/", api.study, name="api-study"),
     path("api/v1/studies/<slug:slug>/<int:version>/<slug:name>", api.table, name="api-table"),
+    path("runs/<int:pk>/steering/", evaluation.steering_page, name="run-steering"),
+    path("runs/<int:pk>/steering/stop", evaluation.stop_steering, name="stop-steering"),
     path("runs/<int:pk>/features/", features.browser, name="features"),
     path("runs/<int:pk>/features/<str:sae>/<int:index>/", features.feature_page, name="feature"),
     path(

@@ -8,6 +8,7 @@ best label of a feature, its rank 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,15 @@ from pipeline.errors import PipelineError
 from pipeline.labelers import is_control
 from pipeline.scorers import COMPARABLE
 from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import (
+    ImprovedRecord,
+    MeanSlopeRecord,
+    OutputScoreRecord,
+    SelectionRecord,
+    SlopeRecord,
+    records_from,
+    schema_of,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +38,8 @@ BEST = 10
 HELD_OUT = ("fvu", "l0", "dead_share", "dense_share", "cosine")
 """Figures on validation frames; runs of earlier versions have the first and third only."""
 FILTER = ("threshold", "threshold_unit", "min_rate", "max_rate", "min_tracks")
+RANKED = ("slope", "low", "high", "random_slope", "q")
+"""Columns of a feature's slope in the ranking."""
 
 Json = dict[str, Any]
 
@@ -316,10 +328,69 @@ def _columns(directory: RunDirectory, relative: str, *names: str) -> list[np.nda
     return [table.column(name).to_numpy() for name in names]
 
 
+def _evaluated(directory: RunDirectory) -> Json:
+    """Table 2, mean slopes and rank correlations of an evaluation of steering; and of every SAE the
+    ranking of its kept features: index, rank, output score, and slopes of `add` by measure."""
+    return {
+        "table2": _typed(directory, "steering/table2.parquet", ImprovedRecord),
+        "slopes": _typed(directory, "steering/slopes.parquet", MeanSlopeRecord),
+        "selection": _typed(directory, "steering/selection.parquet", SelectionRecord),
+        "saes": {
+            sae: _ranking(directory, sae)
+            for sae in directory.sae_names()
+            if directory.has(f"steering/{sae}.output-scores.parquet")
+        },
+    }
+
+
+def _typed(directory: RunDirectory, relative: str, kind: type[Any]) -> list[Json]:
+    """The rows of a table of records; a number that is not finite is None. Raises `PipelineError`
+    for a column of another type."""
+    import pyarrow as pa
+
+    table, schema = directory.read_table(relative), schema_of(kind)
+    try:
+        table = pa.table(
+            {
+                n: table[n].cast(schema.field(n).type)
+                for n in schema.names
+                if n in table.column_names
+            }
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise PipelineError(f"{relative} has a column of another type: {error}") from error
+    return [
+        {name: _finite(one) if isinstance(one, float) else one for name, one in asdict(row).items()}
+        for row in records_from(kind, table)
+    ]
+
+
+def _ranking(directory: RunDirectory, sae: str) -> Json:
+    slopes: dict[str, dict[str, Json]] = {}
+    for row in _typed(directory, f"steering/{sae}.slopes.parquet", SlopeRecord):
+        if row["intervention"] == "add":
+            own = {name: row[name] for name in RANKED}
+            slopes.setdefault(row["feature"], {})[row["measure"]] = own
+    scores = _typed(directory, f"steering/{sae}.output-scores.parquet", OutputScoreRecord)
+    return {
+        "random_score": scores[0]["random_score"] if scores else None,
+        "rows": [
+            [
+                int(row["feature"].rpartition("/")[2]),
+                row["rank"],
+                row["score"],
+                slopes.get(row["feature"], {}),
+            ]
+            for row in scores
+        ],
+    }
+
+
 # To add a stage's findings: its function here, their place in `studyapp/runs/views/findings.py`.
 STAGES: dict[str, Callable[[RunDirectory], Json]] = {
     "sae": _training,
     "features": _filtered,
     "scores": _graded,
     "quality": _measured,
+    "steering-evaluation": _evaluated,
 }

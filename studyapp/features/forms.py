@@ -1,4 +1,5 @@
-"""The feature browser's filters: each is a form field and a condition of the query."""
+"""The feature browser's filters, each a form field and a condition of the query, and the settings
+of an evaluation of steering."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from django import forms
 from django.db.models import Q, QuerySet
 
 from studyapp.features.selectors.labels import search_words
-from studyapp.models import Feature
+from studyapp.models import Feature, SteeringEvaluation
+from studyapp.runs.services.results.steering import LIMITS, OFFERED, Settings
 
 NEEDS = {"score": "scored", "agreement": "compared"}
 """Filter → the count in a run's facets without which no feature has a value."""
@@ -54,3 +56,44 @@ class FeatureFilter(django_filters.FilterSet):  # type: ignore[misc] # ships no 
         if given.stop is not None:
             queryset = queryset.filter(rate__lte=float(given.stop) / 100)
         return queryset
+
+
+class EvaluationForm(forms.Form):
+    """What an evaluation of steering generates."""
+
+    features = forms.IntegerField(
+        label="Features per SAE",
+        help_text="Drawn from the kept ones; all where there are fewer.",
+        min_value=LIMITS["features"][0],
+        max_value=LIMITS["features"][1],
+    )
+    seeds = forms.IntegerField(
+        label="Seeds",
+        help_text="With fewer than four, intervals say very little.",
+        min_value=LIMITS["seeds"][0],
+        max_value=LIMITS["seeds"][1],
+    )
+    seconds = forms.FloatField(
+        label="Length of a clip",
+        help_text="Seconds.",
+        min_value=LIMITS["seconds"][0],
+        max_value=LIMITS["seconds"][1],
+    )
+    interventions = forms.MultipleChoiceField(
+        label="Interventions",
+        choices=[(name, name) for name in OFFERED],
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Table 2 stands beside random-direction; the ranking is compared with add.",
+    )
+
+    @staticmethod
+    def first(last: SteeringEvaluation | None) -> dict[str, Any]:
+        """The first values: those of the last evaluation, so that it can be continued."""
+        of: Any = last or Settings()
+        return {name: getattr(of, name) for name in EvaluationForm.base_fields}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that were given, or the first ones."""
+        given = self.cleaned_data if self.is_bound else self.initial
+        return Settings(**{**given, "interventions": tuple(given["interventions"])})

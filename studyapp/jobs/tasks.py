@@ -23,6 +23,7 @@ WORK: dict[str, str] = {
     "run_findings": "studyapp.runs.tasks.make_findings",
     "run_paper": "studyapp.runs.tasks.make_paper",
     "run_quality": "studyapp.runs.tasks.measure_saes",
+    "run_steering": "studyapp.runs.tasks.evaluate_steering",
     "joined_paper": "studyapp.runs.tasks.join_paper",
     "report": "studyapp.results.tasks.work",
     "notice": "studyapp.monitoring.tasks.send_notice",

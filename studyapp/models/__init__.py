@@ -35,6 +35,7 @@ from studyapp.models.runs import (
     StageFindings,
     StageRecord,
     SteeredClip,
+    SteeringEvaluation,
 )
 from studyapp.models.series import StudySeries
 from studyapp.models.studies import Condition, Item, Stimulus, Study
@@ -77,6 +78,7 @@ __all__ = [
     "StageFindings",
     "StageRecord",
     "SteeredClip",
+    "SteeringEvaluation",
     "StepRecord",
     "Stimulus",
     "Study",

@@ -78,42 +78,26 @@ class Run(models.Model):
         return self.name
 
 
-class StageRecord(models.Model):
-    """The progress of one stage of one run, written by the worker, read by the run's page."""
+class Progress(models.Model):
+    """How far a worker is, written by it and read by pages."""
 
-    class State(models.TextChoices):
-        WAITING = "waiting", "waiting"
-        RUNNING = "running", "running"
-        DONE = "done", "done"
-        FAILED = "failed", "failed"
-        STOPPED = "stopped", "stopped"
-
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="stages")
-    stage = models.CharField(max_length=30)
-    order = models.PositiveSmallIntegerField()
-    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     done = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(default=0)
     unit = models.CharField(max_length=30, blank=True)
     note = models.CharField(max_length=300, blank=True)
-    summary = models.JSONField(default=dict, blank=True)
-    seconds = models.FloatField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     """When the work that `done` counts began."""
     lines = models.JSONField(default=list, blank=True)
-    """The last lines of the stage's log: [time, text]."""
-    follows: list[str]
-    """Finished stages after this one; set only by the selector of the run's page."""
+    """The last lines of the log: [time, text]."""
 
     class Meta:
-        ordering = ["order"]
-        constraints = [
-            models.UniqueConstraint(fields=["run", "stage"], name="one_record_per_stage")
-        ]
+        abstract = True
 
-    def __str__(self) -> str:
-        return f"{self.run}: {self.stage}"
+    @property
+    def title(self) -> str:
+        """What the work is called where nothing else is said."""
+        return ""
 
     @property
     def throughput(self) -> float | None:
@@ -128,6 +112,58 @@ class StageRecord(models.Model):
         """At the current speed; None if it is unknown."""
         speed = self.throughput
         return (self.total - self.done) / speed if speed and self.total else None
+
+
+class StageRecord(Progress):
+    """The progress of one stage of one run, written by the worker, read by the run's page."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+        STOPPED = "stopped", "stopped"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="stages")
+    stage = models.CharField(max_length=30)
+    order = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    summary = models.JSONField(default=dict, blank=True)
+    seconds = models.FloatField(null=True, blank=True)
+    follows: list[str]
+    """Finished stages after this one; set only by the selector of the run's page."""
+
+    class Meta:
+        ordering = ["order"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "stage"], name="one_record_per_stage")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.stage}"
+
+    @property
+    def title(self) -> str:
+        """The stage."""
+        return self.stage
+
+
+class SteeringEvaluation(Progress):
+    """The newest evaluation of steering that was asked for on a run's page: its settings, and how
+    far it is. Its results are in the run's files."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="steering_evaluation")
+    features = models.PositiveIntegerField()
+    """Kept features per SAE that are drawn."""
+    seeds = models.PositiveSmallIntegerField()
+    seconds = models.FloatField()
+    """Length of a clip."""
+    interventions = models.JSONField()
+    clip_seconds = models.FloatField(null=True, blank=True)
+    """Measured: seconds of work per second of music that is generated and heard."""
+
+    def __str__(self) -> str:
+        return f"{self.run}: evaluation of steering"
 
 
 class StageFindings(models.Model):

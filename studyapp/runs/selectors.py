@@ -10,6 +10,7 @@ from django.db.models import Count, QuerySet
 from studyapp.core.text import hours_in_words
 from studyapp.models import Run, StageRecord
 
+STEERING = "steering-evaluation"
 NAME_LENGTH = 100
 """Maximum length of a run's name; as in its column."""
 
@@ -122,8 +123,19 @@ def overview(run: Run) -> RunOverview:
 
 
 def findings_of(run: Run) -> dict[str, Any]:
-    """Stage → what it found, as stored."""
-    return dict(run.findings.values_list("stage", "data"))
+    """Stage → what it found, as stored, without steering: that has a page of its own, and its
+    ranking of all kept features may be long."""
+    return dict(run.findings.exclude(stage=STEERING).values_list("stage", "data"))
+
+
+def is_steered(run: Run) -> bool:
+    """Whether steering was evaluated on the run."""
+    return run.findings.filter(stage=STEERING).exists()
+
+
+def steering_of(run: Run) -> dict[str, Any] | None:
+    """What an evaluation of steering found, as stored; None if there is none."""
+    return run.findings.filter(stage=STEERING).values_list("data", flat=True).first()
 
 
 def finished() -> QuerySet[Run]:

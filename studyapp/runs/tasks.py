@@ -1,14 +1,16 @@
 """Jobs of runs: execute a run's stages, check an imported run, make the figures of a run's page,
-measure its SAEs."""
+measure its SAEs and what steering does."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs, outages
 from studyapp.models import Project, Run
 from studyapp.runs.services import executor, imports
 from studyapp.runs.services.item_tables import uploads
-from studyapp.runs.services.results import findings, paper, quality
+from studyapp.runs.services.results import findings, paper, quality, steering
 
 
 def work(lease: jobs.JobLease) -> bool:
@@ -69,13 +71,23 @@ def make_paper(lease: jobs.JobLease) -> bool:
 def measure_saes(lease: jobs.JobLease) -> bool:
     """Measure the SAEs of a finished run. Return True if the job was put back, because another
     process is working in the run's folder."""
+    return _measure(lease, quality.make)
+
+
+def evaluate_steering(lease: jobs.JobLease) -> bool:
+    """Evaluate steering on a finished run. Return True if the job was put back, because another
+    process is working in the run's folder."""
+    return _measure(lease, steering.make)
+
+
+def _measure(lease: jobs.JobLease, make: Callable[..., None]) -> bool:
     from pipeline.errors import BusyError
 
     run = Run.objects.filter(pk=lease.job.target).first()
     if run is None:
         raise jobs.WorkError("the run no longer exists")
     try:
-        quality.make(run=run, lease=lease)
+        make(run=run, lease=lease)
     except BusyError:
         outages.with_retries(lambda: jobs.defer(lease))
         return True

@@ -103,7 +103,7 @@ def _researcher() -> list[str]:
         "account": [], "health": [], "ready": [], "queues": [], "compare-runs": [],
         "login": [], "account_login": [], "mfa_index": [], "home": [], "new-run": [], "look": [],
         "run": [run.pk],
-        "run-paper": [run.pk], "new-items": [], "items-template": [],
+        "run-paper": [run.pk], "run-steering": [run.pk], "new-items": [], "items-template": [],
         "study": [study.slug, study.version], "responses-csv": [study.slug, study.version],
         "export-zip": [study.slug, study.version], **_feature_pages(run),
     }  # fmt: skip
@@ -382,6 +382,11 @@ def _actions(client: object, run: object, study: object) -> list[str]:
     assert filled.status_code == 200
     measured = client.post(reverse("measure-run", args=[run.pk]))  # type: ignore[attr-defined]
     assert measured.status_code == 302
+    # Refused in one line each: this machine is not to generate music now.
+    refused = client.post(reverse("run-steering", args=[run.pk]), {"features": "none"})  # type: ignore[attr-defined]
+    assert refused.status_code == 422
+    stopped = client.post(reverse("stop-steering", args=[run.pk]))  # type: ignore[attr-defined]
+    assert stopped.status_code == 302
     kept = client.post(reverse("redo-stage", args=[run.pk, "labels"]))  # type: ignore[attr-defined]
     assert kept.status_code == 302
     refused = client.post(reverse("import-run"), {"name": "x", "directory": "/nowhere"})  # type: ignore[attr-defined]
@@ -405,6 +410,7 @@ def _actions(client: object, run: object, study: object) -> list[str]:
         "check-config",
         "fill-config",
         "measure-run",
+        "stop-steering",
         "redo-stage",
         "import-run",
         "stop-run",

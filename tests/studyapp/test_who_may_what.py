@@ -188,6 +188,8 @@ TABLE: dict[str, Row] = {
     "joined-paper": Row(FORM, of_project("viewer", post="editor"), project),
     "joined-paper-document": Row(PAGE, viewer, project, ok=(200,)),
     "joined-paper-file": Row(PAGE, viewer, lambda a: [a.project.pk, "methods.txt"], ok=(200,)),
+    "run-steering": Row(FORM, of_project("viewer", post="editor"), run, ok=(200, 302, 422)),
+    "stop-steering": Row("POST", editor, run),
     "features": Row(PAGE, viewer, run), "feature": Row(PAGE, viewer, feature),
     "feature-material": Row(PAGE, viewer, feature), "feature-redraw": Row("POST", viewer, feature),
     "search-words": Row("POST", viewer, run, {"words": "bells"}),

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 KIND, IMPORT_KIND, ITEMS_KIND = "run", "import_run", "item_table"
 QUALITY_KIND = "run_quality"
 """The SAEs of a finished run are measured; see `runs/services/results/quality.py`."""
+STEERING_KIND = "run_steering"
+"""What steering does is measured; see `runs/services/results/steering.py`."""
 STARTABLE = (Run.State.NEW, Run.State.FAILED, Run.State.STOPPED)
 HEAVY_STAGES = frozenset({"activations", "sae", "features", "labels", "scores"})
 """Stages that use the config's device."""
@@ -293,7 +295,9 @@ def check_project(run: Run) -> None:
         raise RunError(f"project {project} may not start runs; an administrator can allow it")
     under_way = Run.objects.filter(project=project, state__in=Run.UNDER_WAY)
     measured = Job.objects.filter(
-        kind=QUALITY_KIND, state__in=Job.UNFINISHED, target__in=project.runs.values("pk")
+        kind__in=(QUALITY_KIND, STEERING_KIND),
+        state__in=Job.UNFINISHED,
+        target__in=project.runs.values("pk"),
     )
     count = under_way.exclude(pk=run.pk).count() + measured.exclude(target=run.pk).count()
     if count >= settings.RUNS_PER_PROJECT:
@@ -351,7 +355,9 @@ def _undo_rows(run: Run, stage: str) -> None:
     first = run.stages.get(stage=stage).order
     undone_stages = run.stages.filter(order__gte=first)
     # What was measured after the run may be of an SAE that goes; if not, it is stored again.
-    stale = Q(stage__in=undone_stages.values("stage")) | Q(stage="quality")
+    stale = Q(stage__in=undone_stages.values("stage")) | Q(
+        stage__in=("quality", "steering-evaluation")
+    )
     run.findings.filter(stale).delete()
     undone_stages.update(state=StageRecord.State.WAITING)
     run.refresh_from_db()

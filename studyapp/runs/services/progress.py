@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from studyapp.jobs.services import outages
 from studyapp.models import StageRecord
+from studyapp.models.runs import Progress
 
 WRITE_SECONDS = 0.5
 """Minimum time between two updates of a stage's row."""
@@ -25,13 +26,13 @@ def add_line(record: StageRecord, text: str) -> None:
 
 
 class RowProgress:
-    """A `pipeline.progress.Progress` that updates one stage's row.
+    """A `pipeline.progress.Progress` that updates the row of one stage, or of other long work.
 
     `check` is called before each update and raises if this worker has lost its lease. A short
     outage of the database only delays the update; the stage's work is not lost.
     """
 
-    def __init__(self, record: StageRecord, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, record: Progress, check: Callable[[], None] = lambda: None) -> None:
         self._record = record
         self._check = check
         self._written = 0.0
@@ -41,7 +42,7 @@ class RowProgress:
         """Begin a piece of work; its name is noted if it differs from the stage's."""
         self._record.done, self._record.total, self._record.unit = 0, total, unit[:30]
         self._record.started_at = timezone.now()
-        if stage != self._record.stage:
+        if stage != self._record.title:
             self._record.note = stage[:NOTE_LENGTH]
         self._write()
 

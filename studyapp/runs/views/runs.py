@@ -58,6 +58,7 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
         if measuring and measuring.state == Job.State.FAILED
         else "",
         "may_measure": quality.may_have(run) and may(request.user, run.project, Role.EDITOR),
+        "steered": not part and selectors.is_steered(run),
         "found": {} if part else findings.page(overview.findings, whole="all" in request.GET),
         "others": visible(request.user, selectors.finished()).exclude(pk=pk)[:20],
     }

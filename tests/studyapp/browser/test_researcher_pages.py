@@ -25,6 +25,8 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
+from pipeline.store.run_directory import RunDirectory
+from pipeline.viewing.steering import evaluated
 from studyapp.accounts.services import accounts, projects, tokens
 from studyapp.core.storage import write_atomically
 from studyapp.features import services as feature_views
@@ -42,7 +44,7 @@ from studyapp.models import (
 from studyapp.results import services as results
 from studyapp.runs.services import configs, feature_columns, lifecycle
 from studyapp.runs.services.results import findings
-from tests.studyapp import factories, passages, run_findings
+from tests.studyapp import factories, passages, run_findings, run_steering
 from tests.studyapp.features.test_views import _facts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,6 +110,7 @@ PAGES: dict[str, Visit] = {
     "new-items": ("new-items", nothing, ""),
     "problems": ("problems", lambda w: [w.study.slug, 1], ""),
     "run-paper": ("run-paper", lambda w: [w.run.pk], ""),
+    "run-steering": ("run-steering", lambda w: [w.run.pk], ""),
     "joined-paper": ("joined-paper", lambda w: [w.project.pk], ""),
     "results": ("results", lambda w: [w.study.slug, 1], ""),
     "results-closed": ("results", lambda w: [w.closed.slug, 1], ""),
@@ -132,7 +135,7 @@ NO_PAGES = {
     "run-paper-document", "run-paper-file", "joined-paper-document", "joined-paper-file",
     "items-template", "recruitment-prolific",
     # Actions, which redirect to a page.
-    "delete-run", "delete-study", "measure-run",
+    "delete-run", "delete-study", "measure-run", "stop-steering",
     "logout", "import-run", "stop-run", "queue-run", "redo-stage", "make-token", "revoke-token",
     "make-project", "invite", "change-member", "withdraw-invitation", "feature-redraw",
     "search-words", "search-sound", "add-to-list", "change-list", "study-of-list", "list-text",
@@ -239,6 +242,7 @@ def stages(run: Run) -> None:
     with TemporaryDirectory() as folder:
         files = run_findings.make(Path(folder))
         run_findings.measure(files, 0.913, run_findings.DENSITIES)
+        run_steering.evaluate(files, next(iter(run_findings.SAES)), features=60)
         for name in findings.STAGES:
             findings.store(run=run, stage=name, files=files)
 
@@ -254,8 +258,14 @@ def looked_at(run: Run) -> Feature:
         path = feature_views.steered_sound(run, feature.sae, name)
         write_atomically(path, b"fLaC")
     (path.parents[2] / f"{feature.sae}.parquet").write_bytes(b"")
+    with TemporaryDirectory() as folder:
+        files = RunDirectory(Path(folder))
+        files.begin({"key": "k"})
+        run_steering.evaluate(files, feature.sae, features=8)
+        evaluation = evaluated(files, feature.sae, feature.identifier)
     facts = _facts() | {
         "steering": steering,
+        "evaluation": evaluation,
         "steering_made": feature_views.steering_made(run, feature.sae),
     }
     feature_views.store(feature=feature, facts=facts, notes=[])

@@ -1,13 +1,14 @@
 """What a run's stages found: made by workers from the run's files, and stored for its page.
 
 A run's own worker makes them as each stage is done. For a run that was done before this site kept
-them, or whose SAEs were measured after it was done (`python -m pipeline quality`), opening its page
-requests them.
+them, or whose SAEs or steering were measured after it was done (`python -m pipeline quality`,
+`steer --evaluate`), opening its page requests them.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studyapp.core.errors import RunError
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from pipeline.store.run_directory import RunDirectory
 
 KIND = "run_findings"
-MEASURED = "quality"
-"""What may be made, and made again, after a run is done."""
-STAGES = ("sae", "features", "scores", MEASURED)
+QUALITY, STEERING = "quality", "steering-evaluation"
+MEASURED = {QUALITY: "quality.parquet", STEERING: "steering/slopes.parquet"}
+"""What may be made, and made again, after a run is done, and a file of each."""
+STAGES = ("sae", "features", "scores", *MEASURED)
 """The stages that have findings; the same as in `pipeline/viewing/findings.py`, which the web
 process does not import."""
 
@@ -48,7 +50,7 @@ def store(*, run: Run, stage: str, files: RunDirectory) -> None:
 
 def fill(*, run: Run, files: RunDirectory) -> None:
     """Make and store the findings that are missing, and those that may have changed."""
-    stored = set(run.findings.values_list("stage", flat=True)) - {MEASURED}
+    stored = set(run.findings.values_list("stage", flat=True)) - MEASURED.keys()
     for stage in STAGES:
         if stage not in stored and files.is_done(stage):
             store(run=run, stage=stage, files=files)
@@ -64,8 +66,8 @@ def request(run: Run) -> bool:
     job = job_selectors.newest(kind=KIND, target=run.pk)
     if job is None and not run.findings.exists():
         job = _enqueue(run)
-    elif _measured_since(run, job.created_at if job else run.finished_at):
-        run.findings.filter(stage=MEASURED).delete()
+    elif _measured_since(run, _read_at(job) if job else run.finished_at):
+        run.findings.filter(stage__in=MEASURED).delete()
         job = _enqueue(run)
     return job is not None and job.state in Job.UNFINISHED
 
@@ -79,10 +81,21 @@ def _enqueue(run: Run) -> Job:
     return jobs.enqueue(kind=KIND, target=run.pk, queue=Job.Queue.CPU)
 
 
+def _read_at(job: Job) -> datetime:
+    """When a job reads the files: it may have waited since before they were written."""
+    return job.started_at or job.created_at
+
+
 def _measured_since(run: Run, when: datetime | None) -> bool:
-    """Return whether the run's SAEs were measured after its findings were made."""
-    try:
-        changed = (directory_of(run=run) / f"{MEASURED}.parquet").stat().st_mtime
-    except OSError:  # Most runs have no such file; one may have lost its folder.
+    """Return whether the run's SAEs or its steering were measured after its findings were made."""
+    if when is None:
         return False
-    return when is not None and changed > when.timestamp()
+    folder, since = directory_of(run=run), when.timestamp()
+    return any(_changed(folder / file) > since for file in MEASURED.values())
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # Most runs have no such file; one may have lost its folder.
+        return 0.0

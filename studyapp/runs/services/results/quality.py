@@ -84,4 +84,4 @@ def make(*, run: Run, lease: jobs.JobLease) -> None:
             raise error.__cause__ from error
         raise
     if run.remote:  # The site would not notice the new file in the store.
-        findings.store(run=run, stage=findings.MEASURED, files=files)
+        findings.store(run=run, stage=findings.QUALITY, files=files)
