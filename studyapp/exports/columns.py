@@ -283,3 +283,27 @@ def labels_file(scorers: Sequence[str]) -> File[LabelCandidate]:
         *[Column(f"score_{name}", "number", f"Grade by the scorer {name}; empty if it gave none.",
                  score(name)) for name in scorers],
     ])  # fmt: skip
+
+
+def _of(name: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda row: row[name]
+
+
+STEERING: File[dict[str, Any]] = File(
+    "steering.csv",
+    "a steered clip of a feature of a study of pairs, as CLAP hears it in the run's evaluation of "
+    "steering; there is none where the run was not evaluated, or with other clips",
+    [
+        Column("feature", "text", "The feature, SAE/INDEX.", _of("feature")),
+        Column("intervention", "text", "How the clip was steered, a name of the pipeline's "
+               "interventions.", _of("intervention")),
+        Column("alpha", "number", "Strength of the steering.", _of("alpha")),
+        Column("seed", "integer", "The seed that it was generated with.", _of("seed")),
+        Column("label", "text", "The label that the next two columns are about; empty without one.",
+               _of("label")),
+        Column("label_similarity", "number", "CLAP's cosine of the clip to the label.",
+               _of("label_similarity")),
+        Column("label_similarity_plain", "number", "The same of the clip without steering of that "
+               "seed.", _of("label_similarity_plain")),
+    ],
+)  # fmt: skip

@@ -22,6 +22,7 @@ from studyapp.models import (
     Participation,
     ProblemReport,
     Response,
+    Run,
     Stimulus,
     Study,
     Trial,
@@ -29,6 +30,7 @@ from studyapp.models import (
 from studyapp.models.studies import STIMULI
 from studyapp.models.trial_kinds import in_order
 from studyapp.participation.selectors.trials import START_MS
+from studyapp.runs.services import steered
 from studyapp.studies.selectors.studies import main_items
 
 CHUNK = 1000
@@ -320,6 +322,17 @@ def stimuli(study: Study) -> Iterator[StimulusRow]:
             yield StimulusRow(stimulus_of, exemplar.feature, exemplar)
     for (feature, _), other in chosen.items():
         yield StimulusRow(other, features[feature], None)
+
+
+def judged(study: Study) -> Iterator[dict[str, Any]]:
+    """Yield what CLAP says of the steered clips of the study's features."""
+    features: dict[tuple[int, str], set[str]] = defaultdict(set)
+    found = Feature.objects.filter(pk__in=main_items(study).values("feature"))
+    for run, sae, name in found.order_by("run", "sae").values_list("run", "sae", "identifier"):
+        features[run, sae].add(name)
+    runs = Run.objects.in_bulk({run for run, _ in features})
+    for (pk, sae), names in features.items():
+        yield from (row for row in steered.judged(runs[pk], sae) if row["feature"] in names)
 
 
 def deviations(study: Study) -> list[dict[str, Any]]:

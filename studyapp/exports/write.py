@@ -149,7 +149,7 @@ def responses_as_csv(study: Study, *, safe: bool = False) -> Iterator[bytes]:
 def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any]]]]:
     """Table → its columns, and a function that reads its rows."""
     labels = columns.labels_file(rows.scorers(study))
-    return {
+    found: dict[str, tuple[File[Any], Callable[[], Iterable[Any]]]] = {
         "responses": (columns.RESPONSES, lambda: rows.responses(study)),
         "participants": (participants.participants_file(study), lambda: _flagged(study)),
         "trials": (columns.TRIALS, lambda: rows.trials(study)),
@@ -158,6 +158,9 @@ def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any
         "labels": (labels, lambda: rows.labels(study)),
         "stimuli": (columns.STIMULI, lambda: rows.stimuli(study)),
     }
+    if study.kind.steered:
+        found["steering"] = columns.STEERING, lambda: rows.judged(study)
+    return found
 
 
 def protocol(study: Study, *, whole: bool = True) -> dict[str, Any]:

@@ -11,7 +11,13 @@ from django.db.models import Q, QuerySet
 
 from studyapp.features.selectors.labels import search_words
 from studyapp.models import Feature, SteeringEvaluation
-from studyapp.runs.services.results.steering import LIMITS, OFFERED, Settings
+from studyapp.runs.services.results.steering import (
+    FEATURES,
+    OFFERED,
+    SECONDS,
+    SEEDS,
+    Settings,
+)
 
 NEEDS = {"score": "scored", "agreement": "compared"}
 """Filter → the count in a run's facets without which no feature has a value."""
@@ -64,20 +70,20 @@ class EvaluationForm(forms.Form):
     features = forms.IntegerField(
         label="Features per SAE",
         help_text="Drawn from the kept ones; all where there are fewer.",
-        min_value=LIMITS["features"][0],
-        max_value=LIMITS["features"][1],
+        min_value=FEATURES[0],
+        max_value=FEATURES[1],
     )
     seeds = forms.IntegerField(
         label="Seeds",
         help_text="With fewer than four, intervals say very little.",
-        min_value=LIMITS["seeds"][0],
-        max_value=LIMITS["seeds"][1],
+        min_value=SEEDS[0],
+        max_value=SEEDS[1],
     )
     seconds = forms.FloatField(
         label="Length of a clip",
         help_text="Seconds.",
-        min_value=LIMITS["seconds"][0],
-        max_value=LIMITS["seconds"][1],
+        min_value=SECONDS[0],
+        max_value=SECONDS[1],
     )
     interventions = forms.MultipleChoiceField(
         label="Interventions",

@@ -20,7 +20,7 @@ from studyapp.features.forms import EvaluationForm
 from studyapp.features.selectors import labels
 from studyapp.models import Job, Role, Run
 from studyapp.runs import selectors as run_selectors
-from studyapp.runs.services.results import findings, steering
+from studyapp.runs.services.results import findings, quality, steering
 from studyapp.runs.services.steering_words import MEASURES, explained
 from studyapp.runs.views.access import run_for
 from studyapp.runs.views.charts import interval, percent, value
@@ -82,7 +82,7 @@ def _page(request: HttpRequest, run: Run, form: EvaluationForm, status: int = 20
     awaits = findings.request(run)
     job = steering.newest(run)
     is_moving = job is not None and job.state in Job.UNFINISHED
-    may_have = steering.may_have(run)
+    may_have = quality.may_have(run)
     context = {
         "run": run,
         "form": form,
@@ -126,7 +126,8 @@ def _found(request: HttpRequest, run: Run) -> dict[str, Any]:
 
 def _improved(row: Found) -> dict[str, Any]:
     """A row of Table 2."""
-    return row | {
+    return {
+        **row,
         "help": explained(row["intervention"]),
         "share": percent(row["improved"] / row["tried"], 0) if row["tried"] else "–",
         "interval": _between(row["low"], row["high"]),
@@ -142,7 +143,8 @@ def _between(low: float | None, high: float | None) -> str:
 
 def _mean(row: Found) -> dict[str, Any]:
     """Mean slopes of an intervention."""
-    return row | {
+    return {
+        **row,
         "help": explained(row["intervention"]),
         "slope": value(row["slope"]),
         "interval": interval(row["low"], row["high"]),
@@ -185,7 +187,7 @@ def _ranking(request: HttpRequest, run: Run, found: Found, measure: str) -> dict
 def _correlation(row: Found) -> dict[str, Any]:
     """A rank correlation; at 1 its interval by Fisher's z has no width, which says nothing."""
     found = interval(row["low"], row["high"], 2) if abs(row["rho"]) < 1 - 1e-9 else ""
-    return row | {"rho": value(row["rho"], 2), "interval": found}
+    return {**row, "rho": value(row["rho"], 2), "interval": found}
 
 
 def _sorted(rows: Sequence[Any], order: str, measure: str) -> list[Any]:

@@ -1,4 +1,5 @@
-"""Reads which clips a run's steering made, so that studies can set them against each other.
+"""Reads which clips a run's steering made, so that studies can set them against each other, and
+what CLAP says of them, so that its agreement with listeners can be told.
 
 `python -m pipeline steer` writes them after the run, so a run may get others long after it was
 indexed: they are read again whenever a study is begun.
@@ -6,7 +7,9 @@ indexed: they are read again whenever a study is begun.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from math import isclose
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +19,8 @@ from studyapp.models import Clip, Feature, Run, SteeredClip
 from studyapp.runs.services.configs import refusals
 from studyapp.runs.services.folders import file_of, run_directory
 from studyapp.runs.services.index import SHA256
+
+logger = logging.getLogger(__name__)
 
 BATCH = 1000
 Row = dict[str, Any]
@@ -42,6 +47,41 @@ def refresh(run: Run) -> int:
                 rows = files.read_table(relative).to_pylist()
             _make(run, sae, rows)
     return SteeredClip.objects.filter(feature__run=run).count()
+
+
+def judged(run: Run, sae: str) -> Iterator[Row]:
+    """The rows of an evaluation (`steering/SAE.effects.parquet`) of clips that the run has: made
+    with the same settings, and with the same share of changed tokens.
+
+    None if the run was not evaluated, or if a table cannot be used, which is logged.
+    """
+    tables = [f"steering/{sae}.parquet", f"steering/{sae}.effects.parquet"]
+    if not all(file_of(run, one).is_file() for one in tables):
+        return
+    try:
+        with refusals():
+            clips, effects = (run_directory(run).read_table(one).to_pylist() for one in tables)
+        known = {_place(row): row for row in clips}
+        for row in effects:
+            if _is_same(known.get(_place(row)), row):
+                yield row
+    except (RunError, KeyError, TypeError) as error:
+        logger.warning("%s of run %s: no cosines by CLAP: %s", tables[1], run.name, error)
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    return row["feature"], _intervention(row), row["alpha"], row["seed"]
+
+
+def _is_same(clip: Row | None, row: Row) -> bool:
+    """Whether what was evaluated is the clip that is kept: both say how they were generated."""
+    if clip is None:
+        return False
+    same = all(clip[name] == row[name] for name in ("prompt", "hookpoint"))
+    return same and all(
+        isclose(clip[name], row[name], rel_tol=1e-9)
+        for name in ("seconds", "beta", "changed_share")
+    )
 
 
 def _make(run: Run, sae: str, rows: Iterable[Row]) -> None:

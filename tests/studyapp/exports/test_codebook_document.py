@@ -12,6 +12,6 @@ def test_the_document_is_made_from_the_columns() -> None:
     files = [
         columns.RESPONSES, participants.PARTICIPANTS, columns.TRIALS, columns.EVENTS,
         reports.PROBLEMS,
-        columns.labels_file(["clap"]), columns.STIMULI,
+        columns.labels_file(["clap"]), columns.STIMULI, columns.STEERING,
     ]  # fmt: skip
     assert DOCUMENT.read_text(encoding="utf-8") == codebook.as_markdown(files)

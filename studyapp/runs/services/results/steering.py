@@ -40,7 +40,8 @@ DIRECTIONS = 20
 """Random directions that every feature is compared with."""
 OFFERED = tuple(name for name in INTERVENTIONS if name not in ("add-two", "mean-difference"))
 """Without those that need a file of paired prompts or are no comparison of the paper."""
-LIMITS = {"features": (1, 1000), "seeds": (1, 16), "seconds": (0.4, 30.0)}
+FEATURES, SEEDS, SECONDS = (1, 1000), (1, 16), (0.4, 30.0)
+"""Smallest and largest values."""
 SLOWER = 20
 """How many times as long it takes to generate and hear a second of music as to read one, where no
 evaluation with the subject was measured: 17 on the nano subject on two cores."""
@@ -58,8 +59,11 @@ class Settings:
     interventions: tuple[str, ...] = OFFERED
 
     def __post_init__(self) -> None:
-        for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
+        for name, value, (low, high) in (
+            ("features", self.features, FEATURES),
+            ("seeds", self.seeds, SEEDS),
+            ("seconds", self.seconds, SECONDS),
+        ):
             if not low <= value <= high:
                 raise RunError(f"{name} is {value:g}; it must be from {low:g} to {high:g}")
         unknown = [one for one in self.interventions if one not in OFFERED]
