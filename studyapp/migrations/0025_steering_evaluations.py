@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studyapp", "0023_when_studies_open_and_close"),
+        ("studyapp", "0024_participant_groups_and_tests"),
     ]
 
     operations = [
