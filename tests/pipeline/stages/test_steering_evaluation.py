@@ -141,9 +141,10 @@ def test_what_cannot_be_evaluated_is_one_line(
 def test_what_remains_after_a_stop_is_measured_window_by_window(
     directory: RunDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    point = "decoder.layers.0.resid_post"
     command = ["steer", str(directory.path), "--evaluate", "--horizons", "--seconds", "3.2",
                "--features", "1", "--takes", "2", "--prompt", "", "--random-directions", "3",
-               "--alpha", "1", "--sae", SAE]  # fmt: skip
+               "--sae", SAE, "--stratify", "--layer", point, "--forget"]  # fmt: skip
     assert main(command) == 0
     rows = records_from(
         HorizonEffectRecord, directory.read_table(f"steering/{SAE}.horizons.parquet")
@@ -152,7 +153,7 @@ def test_what_remains_after_a_stop_is_measured_window_by_window(
     assert windows == {(-2.0, -1.0), (-1.0, 0.0), (0.0, 1.0)}
     assert len(rows) == (2 + 3) * 2 * len(windows)
     assert all(row.own_activation is not None for row in rows)
-    assert {row.stop for row in rows} == {2.0}
+    assert {(row.stop, row.forgotten, row.hookpoint) for row in rows} == {(2.0, True, point)}
     found = horizons_of(directory)
     assert {(row.intervention, row.start) for row in found} == {
         (intervention, start) for intervention in ("add", "random-direction") for start in (-1, 0)
@@ -163,6 +164,8 @@ def test_what_remains_after_a_stop_is_measured_window_by_window(
     assert verify(directory.path, progress=SilentProgress()) == []
     assert main(["steer", str(directory.path), "--horizons"]) == 2
     assert capsys.readouterr().err.endswith("--horizons needs --evaluate\n")
+    assert main(["steer", str(directory.path), "--evaluate", "--forget"]) == 2
+    assert capsys.readouterr().err.endswith("--forget needs --horizons\n")
 
 
 def test_pairs_of_prompts_are_read_from_a_file(tmp_path: Path) -> None:
