@@ -102,6 +102,7 @@ LEVELS: dict[str, Level] = {
     **{f"heard_ms_{i}": _MILLISECONDS for i in range(1, 6)},
     "answer": _one_of((*ANSWERS, "")),
     **{f"clip_strength_{i}": _NUMBER for i in range(1, 4)},
+    **{f"clip_clap_{i}": _NUMBER for i in range(1, 6)},
     "response_ms": _MILLISECONDS,
     "hidden_ms": _MILLISECONDS,
     "simulated": Level(lambda text: text.lower() in ("true", "false", ""), "true or false"),

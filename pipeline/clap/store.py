@@ -161,7 +161,14 @@ def stamp(context: SaeContext) -> dict[str, str]:
     if "clap stamp" in memo:
         found: dict[str, str] = memo["clap stamp"]
         return found
-    rows = [[r.track, r.sha256, r.start_seconds, r.seconds] for r in context.tracks]
-    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-    memo["clap stamp"] = {"clap": backends.fingerprint(context.config.clap), "tracks": digest}
+    memo["clap stamp"] = {
+        "clap": backends.fingerprint(context.config.clap),
+        "tracks": digest_of(context.tracks),
+    }
     return stamp(context)
+
+
+def digest_of(tracks: Sequence[TrackRecord]) -> str:
+    """A hash of what was embedded, in the order of the rows."""
+    rows = [[r.track, r.sha256, r.start_seconds, r.seconds] for r in tracks]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

@@ -211,10 +211,19 @@ FURTHER_HEARD: list[Column[ResponseRow]] = [
 ]
 """Of trials with more than three sounds."""
 
+ALIKE: list[Column[TrialRow]] = [
+    Column(f"clip_clap_{n}", "number",
+           f"Of an intruder trial: how alike clip {n} and the other four sound, the mean cosine of "
+           "CLAP’s embeddings of the tracks that they are from; no label is involved. Empty where "
+           "the run stored none.", _of_sound("clap", n))
+    for n in range(1, 6)
+]  # fmt: skip
+"""Last, since studies made before have none."""
+
 RESPONSES: File[ResponseRow] = File(
     "responses.csv",
     "one response",
-    [*IDENTITY, *SHOWN, *ANSWER, *KIND, *STEERED, *FURTHER, *FURTHER_HEARD],
+    [*IDENTITY, *SHOWN, *ANSWER, *KIND, *STEERED, *FURTHER, *FURTHER_HEARD, *ALIKE],
 )
 
 TRIALS: File[TrialRow] = File("trials.csv", "one trial that was drawn, answered or not", [
@@ -223,7 +232,7 @@ TRIALS: File[TrialRow] = File("trials.csv", "one trial that was drawn, answered 
            lambda r: r.trial.shown_at),
     Column("answered", "boolean", "Whether there is a response.",
            lambda r: hasattr(r.trial, "response"), levels=("true", "false")),
-    *KIND, *STEERED, *FURTHER,
+    *KIND, *STEERED, *FURTHER, *ALIKE,
 ])  # fmt: skip
 
 EVENTS: File[Event] = File("events.csv", "one event on a participant's page", [

@@ -47,6 +47,8 @@ class Sound(NamedTuple):
     strength: float | None
     """α; None where nothing is steered."""
     intervention: str = ""
+    clap: float | None = None
+    """Of an intruder trial: mean cosine with the other sounds."""
 
 
 @dataclass(frozen=True)

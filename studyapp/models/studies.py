@@ -315,7 +315,8 @@ class Item(models.Model):
     steering_seed = models.BigIntegerField(null=True, blank=True)
     """The seed that both sounds of a pair were generated with."""
     sounds = models.JSONField(default=list, blank=True)
-    """What each stimulus is, where they differ: `{"role", "intervention", "strength"}`."""
+    """What each stimulus is, where they differ: `{"role", "intervention", "strength"}`, and `clap`
+    of intruder trials (`runs.services.alike`)."""
     identifier = models.CharField(max_length=40)
     """Unique within the study, such as `i0042`; `item` in every export."""
     stimulus_1 = models.ForeignKey(Stimulus, on_delete=models.PROTECT, related_name="+")

@@ -23,6 +23,9 @@ INTRUDER = (
     "intruder_chance",
     "intruder_corrected",
     "intruder_d_prime",
+    "intruder_clap_sound",
+    "spearman_intruder_sound",
+    "spearman_intruder_sound_corrected",
     "intruder_clap",
     "spearman_intruder",
     "spearman_intruder_corrected",
@@ -164,7 +167,7 @@ def _intruders(summary: Summary, results: PairResults, rank: int) -> Iterator[st
     shown = _table(
         own,
         "Intruder trials. No label is involved: the numbers are of the features, not of a method. "
-        "CLAP’s share is by the features’ labels.",
+        "CLAP’s own choice is by sound, where the export has it, and by the features’ labels.",
         INTRUDER,
     )
     if shown:

@@ -9,6 +9,7 @@ from typing import Any
 from studyapp.core.errors import StudyError
 from studyapp.models import Clip, Condition, Feature, Item, Stimulus, Study
 from studyapp.models.studies import STIMULI
+from studyapp.runs.services import alike
 from studyapp.studies import contrasts
 from studyapp.studies.contrasts import Contrast, Side
 from studyapp.studies.selectors.studies import PooledFeature
@@ -184,12 +185,21 @@ def _of_intruders(
     pool: Sequence[PooledFeature],
     drawn: Sequence[PooledFeature],
 ) -> list[DrawnItem]:
-    """A feature's clips and one of another, which is stored first."""
+    """A feature's clips and one of another, which is stored first.
+
+    Each has its mean cosine with the others beside it, for the machine that is set beside listeners
+    (`clap`): it takes the clip with the smallest.
+    """
+    embedded = {one.feature.run_id: alike.embeddings_of(one.feature.run) for one in drawn}
     found = []
     for one in drawn:
         intruder, own = drawing.draw_intruder(pooled=one, pool=pool, seed=study.seed)
         roles = ["intruder", *("exemplar" for _ in own)]
-        sounds = [{"role": role, "intervention": "", "strength": None} for role in roles]
+        cosines = alike.alikeness([intruder, *own], embedded[one.feature.run_id])
+        sounds = [
+            {"role": role, "intervention": "", "strength": None, "clap": cosine}
+            for role, cosine in zip(roles, cosines, strict=True)
+        ]
         told = {"target": 0, "sounds": sounds}
         found += [DrawnItem(name, one.feature, [intruder, *own], told) for name in methods]
     return found

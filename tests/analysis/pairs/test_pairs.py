@@ -160,6 +160,29 @@ def test_intruders_need_no_method_and_their_d_prime_is_that_of_five_clips(tmp_pa
     assert sum(int(row["right"]) for row in table) == right
 
 
+def test_the_machine_takes_the_clip_that_is_least_like_the_others(tmp_path: Path) -> None:
+    rows = intruder_rows(features=40, listeners=12)
+    shares = 0.0
+    for number, row in enumerate(rows):
+        feature, target = int(str(row["feature"]).split("/")[1]), int(str(row["target_position"]))
+        cosines = {place: 0.5 + 0.001 * place for place in range(1, 6)}
+        # Found in a third of the features; in another third it ties with one other clip.
+        wrong = target % 5 + 1
+        cosines[target] = 0.1 - 0.001 * feature if feature % 3 < 2 else 0.9
+        if feature % 3 == 1:
+            cosines[wrong] = cosines[target]
+        row |= {f"clip_clap_{place}": value for place, value in cosines.items()}
+        shares += (1.0, 0.5, 0.0)[feature % 3] * (number < 40)
+    told = found(report(tmp_path, rows))
+    assert told["intruder_clap_sound"].value == pytest.approx(shares / 40)
+    assert told["spearman_intruder_sound"].value is not None
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "whose intruder CLAP finds by sound" in page
+    for row in rows:
+        row["clip_clap_2"] = ""
+    assert "intruder_clap_sound" not in found(report(tmp_path, rows))
+
+
 def test_claps_intruders_stand_beside_the_listeners_on_the_same_features(tmp_path: Path) -> None:
     rows = intruder_rows(features=40, listeners=12)
     rng = np.random.default_rng(0)

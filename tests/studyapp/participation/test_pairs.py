@@ -247,6 +247,10 @@ def test_an_intruder_is_no_exemplar_and_stands_at_every_place(client: Client) ->
         assert len(alike) == len(set(alike)) == 4
         assert set(alike) <= own
         assert intruder not in own
+    for item in study.items.filter(role="main"):
+        for place, sound in enumerate(item.sounds):
+            sound["clap"] = float(place)
+        item.save(update_fields=["sounds"])
     someone = answered(client, study)
     main = someone.trials.filter(kind="main")
     assert {trial.option_order.index(0) for trial in main} == {0, 1, 2, 3, 4}
@@ -256,6 +260,8 @@ def test_an_intruder_is_no_exemplar_and_stands_at_every_place(client: Client) ->
         if row["kind"] == "main":
             assert roles.index("intruder") + 1 == row["target_position"]
             assert roles.count("exemplar") == 4
+            # The intruder is stored first; what is known of a sound follows it to its place.
+            assert row[f"clip_clap_{row['target_position']}"] == 0.0
         assert len({row[f"clip_{n}"] for n in range(1, 6)}) == 5
         assert (row["plays_5"], row["chosen_position"], row["answer"]) == (0, 1, "chosen")
 
