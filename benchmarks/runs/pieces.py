@@ -9,7 +9,8 @@ once in `sae`. The three stages in pieces must have equal hashes in all three; n
 claimed more than once but those in flight; all killed pieces must be claimed again within two
 minutes. Each worker has one process with one thread, so that four of them gain what the machine has
 cores. With `--s3` the run is on an S3 server (moto) on the loopback interface, and every worker has
-a data folder of its own.
+a data folder of its own. Workers have imported torch and transformers before the run is queued
+(`benchmarks.runs.warm`), but for those that replace killed ones.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class Site:
             command = ["-m", "celery", "-A", "studyapp.celery", "worker", "--pool", "prefork"]
             command += ["--concurrency", "1", "--queues", "cpu", "--loglevel", "WARNING"]
             command += ["--without-gossip", "--without-mingle", "--hostname", f"w{number}@bench"]
+            command += ["--include", "benchmarks.runs.warm"]
             own = {"XDG_CACHE_HOME": str(self.data / f"cache-{number}")}
             if self._store:
                 own["EARWITNESS_DATA"] = str(self.data / f"machine-{number}")
@@ -100,6 +102,12 @@ class Site:
                     )
                 )  # fmt: skip
         self._started += count
+
+    def await_workers(self) -> None:
+        """Wait until all workers answer; exits if one has ended."""
+        while int(self.python(ANSWERING)) < len(self.workers):
+            if any(worker.poll() is not None for worker in self.workers):
+                raise SystemExit(f"a worker has ended; see worker-*.log in {self.data}")
 
     def stop_workers(self) -> None:
         """Stop all workers at once."""
@@ -208,13 +216,15 @@ def config_of(corpus: Path, subject: Path, *, steps: int, seconds: float) -> dic
 def run(
     here: Site, config: dict[str, Any], name: str, *, workers: int, kill_in: Sequence[str] = ()
 ) -> Ran:
-    """Queue a run, let `workers` carry out the stages, and stop them.
+    """Start `workers`, queue a run when they are ready, let them carry out the stages, and stop
+    them.
 
     In each stage of `kill_in` half of them are killed while they make a piece, and replaced.
     """
+    here.start_workers(workers)
+    here.await_workers()
     number = int(here.python(QUEUE.format(name=name, config=json.dumps(json.dumps(config)))))
     killed, recovered = set[str](), 0.0
-    here.start_workers(workers)
     for stage in kill_in:
         caught = _kill_half(here, number, stage, workers)
         at = time.monotonic()
@@ -238,6 +248,12 @@ def run(
         recovered=recovered,
         processor=processor,
     )
+
+
+ANSWERING = """
+from studyapp.celery import app
+print(len(app.control.ping(timeout=2.0)))
+"""
 
 
 QUEUE = """
