@@ -20,6 +20,8 @@ SEED = 900
 """Its pieces were not heard while the matcher was made."""
 WITHIN = 0.25
 """Seconds by which a motif may be late or early, where its place is known."""
+SHORT = 2.0
+"""Seconds of shorter stretches, with half of the motif."""
 CHROMA_HOP = 1024
 RESAMPLES = 2000
 
@@ -56,6 +58,7 @@ def _scored(piece: Piece) -> dict[str, list[float]]:
 def _measures(halves: Halves) -> dict[str, float]:
     anywhere = recurrence(*halves, SAMPLE_RATE)
     known = recurrence(*halves, SAMPLE_RATE, within=WITHIN)
+    first, second = (half[: round(SHORT * SAMPLE_RATE)] for half in halves)
     untransposed, transposed = _chroma_similarity(halves)
     return {
         "matcher, at any lag": anywhere.score,
@@ -64,6 +67,8 @@ def _measures(halves: Halves) -> dict[str, float]:
         f"matcher, lag ≤ {WITHIN} s": known.score,
         "  of it: held pitches ": known.held,
         "  of it: attacks ": known.attacks,
+        f"matcher, {SHORT:g} s of both": recurrence(first, second, SAMPLE_RATE).score,
+        f"matcher, {SHORT:g} s of the first": recurrence(first, halves[1], SAMPLE_RATE).score,
         "chroma": untransposed,
         "chroma, best transposition": transposed,
         "mean spectrum": _texture_similarity(halves),

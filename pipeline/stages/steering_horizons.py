@@ -89,7 +89,7 @@ def _sae(
     kept = np.array(sorted(one.index for one in material.features.values()))
     ear = Ear(tools.clap, tools.subject, material.stored, kept, NONE)
     windows = WindowEar(ear, config)
-    stamp = f"{tools.stamp} {windows_of(config)} {config.forget}"
+    stamp = f"{tools.stamp} {windows_of(config)} {config.forget} recurrence"
     found = evaluation.heard(
         ear, clips, directory.scratch(STAGE), stamp=stamp,
         seconds=config.seconds, rows=config.rows, progress=tools.progress, hear=windows.hear,

@@ -72,13 +72,12 @@ def recurrence(
 ) -> Recurrence:
     """How much a motif of `first` [sample] returns in `second` [sample], both mono at `rate` Hz.
 
-    The longer one is cut to the length of the shorter. `within`: seconds by which the motif may be
-    late or early in the second stretch; without it, any lag is tried, wrapping around the end.
+    The shorter one may fit anywhere in the longer one. `within`: seconds by which the motif may be
+    late or early, from the starts of both; without it any lag is tried, wrapping around the end.
     Raises `PipelineError` if one is silent or shorter than `SHORTEST`.
     """
-    sounds = [_checked(first, rate, "first"), _checked(second, rate, "second")]
-    length = min(map(len, sounds))
-    here, there = (spectrum(sound[:length]) for sound in sounds)
+    here = spectrum(_checked(first, rate, "first"))
+    there = spectrum(_checked(second, rate, "second"))
     return Recurrence(
         held=_height(held(here), held(there), within),
         attacks=_height(attacks(here), attacks(there), within),
@@ -87,11 +86,9 @@ def recurrence(
 
 def across(sound: np.ndarray, rate: int, at: float) -> Recurrence:
     """How much what is played before `at` seconds of a sound [sample] returns after it, such as
-    after the start or the end of an intervention: of the two stretches that meet there, as long as
-    the shorter one allows."""
-    middle = round(at * rate)
-    length = max(0, min(middle, len(sound) - middle))
-    return recurrence(sound[middle - length : middle], sound[middle : middle + length], rate)
+    before and after the end of an intervention."""
+    middle = max(0, round(at * rate))
+    return recurrence(sound[:middle], sound[middle:], rate)
 
 
 def spectrum(sound: np.ndarray) -> np.ndarray:
@@ -194,9 +191,10 @@ def _height(first: np.ndarray, second: np.ndarray, within: float | None) -> floa
 def _fits(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The best correlation over transpositions at each lag [frame], wrapping around in time."""
     most = TRANSPOSITIONS * PER_SEMITONE
-    rows, frames = first.shape
-    # As many rows of nothing, so that pitches do not wrap around.
-    shape = rows + most, frames
+    # 1) More rows, of nothing, so that pitches do not wrap around; and as much nothing after the
+    #    shorter map as makes both equally long.
+    shape = len(first) + most, max(first.shape[1], second.shape[1])
     product = np.conj(np.fft.rfft2(first, shape)) * np.fft.rfft2(second, shape)
     surface = np.fft.irfft2(product, shape)
+    # 2) [transposition, lag], from the lowest transposition up.
     return np.asarray(np.concatenate([surface[-most:], surface[: most + 1]]).max(axis=0))

@@ -498,6 +498,14 @@ class HorizonEffectRecord:
     own_activation_plain: float | None = column(
         "the same without steering", "standard deviations over validation tracks"
     )
+    recurrence: float | None = column(
+        "how much of what is before the end of the intervention returns after it in the clip; null "
+        "where either is silent",
+        "standard deviations of chance fits, of two maps together",
+    )
+    recurrence_plain: float | None = column(
+        "the same without steering", "standard deviations of chance fits, of two maps together"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -508,7 +516,10 @@ class HorizonRecord:
     sae: str = column("name of the SAE")
     hookpoint: str = column("where the stream is changed")
     intervention: str = column("as in NAME.horizons.parquet, without random-pool")
-    measure: str = column("similarity, label_similarity or own_activation")
+    measure: str = column(
+        "similarity, label_similarity or own_activation; or recurrence, which has one row, for all "
+        "that is after the end of the intervention"
+    )
     stop: float = column("when the intervention ends, from the clip's start", "s")
     forgotten: bool = column("the decoder's memory of the steered steps was made again there")
     start: float = column(

@@ -17,7 +17,10 @@ from pipeline.store.tables import HorizonEffectRecord, HorizonRecord, records_fr
 
 HORIZONS = "steering/horizons.parquet"
 MEASURES = ("similarity", "label_similarity", "own_activation")
-"""What effects are given of; each has a column `…_plain` in `HorizonEffectRecord`."""
+"""What effects are given of, window by window; each has a column `…_plain` in
+`HorizonEffectRecord`."""
+RECURRENCE = "recurrence"
+"""What is measured of the whole clip."""
 
 
 class Horizons:
@@ -65,6 +68,7 @@ def horizon_records(sae: str, horizons: Horizons) -> Iterator[HorizonRecord]:
             if own:
                 found += _of_measure(sae, horizons, intervention, measure, own, pools[measure])
         yield from _corrected(found)
+        yield from _returning(sae, horizons, intervention)
 
 
 def _of_measure(
@@ -75,44 +79,82 @@ def _of_measure(
     own: dict[str, np.ndarray],
     pool: dict[str, np.ndarray],
 ) -> Iterator[HorizonRecord]:
-    ours = np.stack([array[0] for array in own.values()])  # [feature, seed, window]
-    random = np.stack([pool[name] for name in own], axis=1)  # [direction, feature, seed, window]
+    ours, random = _stacked(own, pool, list(own))
     last = horizons.windows.index(LAST)
-    row = next(one for one in horizons.rows if one.intervention == intervention)
-    for place, (start, end) in list(enumerate(horizons.windows))[last:]:
-        effect = estimate.clustered(ours[..., place])
-        above = estimate.clustered(ours[..., place], random[..., place])
+    for place, window in list(enumerate(horizons.windows))[last:]:
         beyond = None if place == last else _beyond(ours, random, last, place)
-        adjusted = beyond.adjusted if beyond else None
-        yield HorizonRecord(
-            sae=sae,
-            hookpoint=row.hookpoint,
-            intervention=intervention,
-            measure=measure,
-            stop=row.stop,
-            forgotten=row.forgotten,
-            start=start,
-            end=end,
-            features=len(ours),
-            seeds=ours.shape[1],
-            random_directions=len(random),
-            effect=effect.value,
-            low=_finite(effect.low),
-            high=_finite(effect.high),
-            above_random=above.value,
-            above_low=_finite(above.low),
-            above_high=_finite(above.high),
-            persistence=_finite(beyond.persistence.value) if beyond else None,
-            persistence_low=_finite(beyond.persistence.low) if beyond else None,
-            persistence_high=_finite(beyond.persistence.high) if beyond else None,
-            strength=_finite(beyond.strength) if beyond else None,
-            inside=beyond.inside if beyond else None,
-            adjusted=adjusted.value if adjusted else None,
-            adjusted_low=_finite(adjusted.low) if adjusted else None,
-            adjusted_high=_finite(adjusted.high) if adjusted else None,
-            p=_finite(adjusted.p) if adjusted else None,
-            q=None,
-        )
+        moves = ours[..., place], random[..., place]
+        yield _record(sae, horizons, intervention, measure, window, moves, beyond)
+
+
+def _returning(sae: str, horizons: Horizons, intervention: str) -> Iterator[HorizonRecord]:
+    """How much more of what is before the stop returns after it, in the whole clip."""
+    own, pool = (horizons.moves(name, RECURRENCE) for name in (intervention, POOL))
+    # 1) Every window has what is measured of the whole clip. A silent clip has moves that are not
+    #    known: its feature or its direction is left out.
+    names = [name for name in own if np.isfinite(own[name]).all() and name in pool]
+    if not names:
+        return
+    ours, random = (one[..., -1] for one in _stacked(own, pool, names))
+    random = random[np.isfinite(random).all(axis=(1, 2))]
+    # 2) Without two directions there is no interval.
+    if len(random) >= 2:
+        window = 0.0, horizons.windows[-1][1]
+        yield _record(sae, horizons, intervention, RECURRENCE, window, (ours, random), None)
+
+
+def _stacked(
+    own: dict[str, np.ndarray], pool: dict[str, np.ndarray], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Moves of features [feature, seed, window] and of random directions [direction, feature, seed,
+    window]."""
+    return np.stack([own[name][0] for name in names]), np.stack([pool[n] for n in names], axis=1)
+
+
+def _record(
+    sae: str,
+    horizons: Horizons,
+    intervention: str,
+    measure: str,
+    window: Window,
+    moves: tuple[np.ndarray, np.ndarray],
+    beyond: Continuity | None,
+) -> HorizonRecord:
+    """The row of one window, from the `moves` of features [feature, seed] and of random directions
+    [direction, feature, seed]."""
+    ours, random = moves
+    row = next(one for one in horizons.rows if one.intervention == intervention)
+    effect, above = estimate.clustered(ours), estimate.clustered(ours, random)
+    adjusted = beyond.adjusted if beyond else None
+    return HorizonRecord(
+        sae=sae,
+        hookpoint=row.hookpoint,
+        intervention=intervention,
+        measure=measure,
+        stop=row.stop,
+        forgotten=row.forgotten,
+        start=window[0],
+        end=window[1],
+        features=len(ours),
+        seeds=ours.shape[1],
+        random_directions=len(random),
+        effect=effect.value,
+        low=_finite(effect.low),
+        high=_finite(effect.high),
+        above_random=above.value,
+        above_low=_finite(above.low),
+        above_high=_finite(above.high),
+        persistence=_finite(beyond.persistence.value) if beyond else None,
+        persistence_low=_finite(beyond.persistence.low) if beyond else None,
+        persistence_high=_finite(beyond.persistence.high) if beyond else None,
+        strength=_finite(beyond.strength) if beyond else None,
+        inside=beyond.inside if beyond else None,
+        adjusted=adjusted.value if adjusted else None,
+        adjusted_low=_finite(adjusted.low) if adjusted else None,
+        adjusted_high=_finite(adjusted.high) if adjusted else None,
+        p=_finite(adjusted.p) if adjusted else None,
+        q=None,
+    )
 
 
 def _beyond(ours: np.ndarray, random: np.ndarray, last: int, place: int) -> Continuity:

@@ -15,6 +15,9 @@ values of the steered steps are in its cache, and later steps attend to them, so
 on without being heard. With `forget` they are computed again from the codes at the stop, and what
 remains is in the music only.
 
+Of the whole clip it is measured how much of what sounds before the stop returns after it, as a
+motif and not only in texture (`pipeline.steering.recurrence`).
+
 `pipeline/steering/horizons/continuity.py` says what is made of the windows.
 """
 
@@ -26,10 +29,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from pipeline.errors import PipelineError
 from pipeline.steering.evaluation import Aim, Heard, along
 from pipeline.steering.hearing import Ear, embed
 from pipeline.steering.interventions import PAIR
 from pipeline.steering.plan import PLAIN, POOL, Clip
+from pipeline.steering.recurrence import across
 from pipeline.steering.settings import HorizonsConfig
 from pipeline.steering.vectors import index_of
 from pipeline.store.tables import HorizonEffectRecord
@@ -74,8 +79,8 @@ class WindowEar:
 
     def hear(self, clips: Sequence[Generated]) -> Heard:
         """Of each clip and window: `embedding` [clip, window, width] by CLAP, `latents` [clip,
-        window, kept feature] (mean over frames, normalised); and the clip's `codes` [clip,
-        codebook, frame]."""
+        window, kept feature] (mean over frames, normalised); and of each clip `recurrence` [clip],
+        and its `codes` [clip, codebook, frame]."""
         rate = self.ear.subject.facts.sample_rate
         embeddings, latents = [], []
         for window in windows_of(self.config):
@@ -85,8 +90,18 @@ class WindowEar:
         return {
             "embedding": np.array(embeddings).swapaxes(0, 1),
             "latents": np.array(latents).swapaxes(0, 1),
+            "recurrence": np.array([self._recurrence(clip.audio.numpy()) for clip in clips]),
             "codes": np.stack([clip.codes.numpy() for clip in clips]).astype(np.int16),
         }
+
+    def _recurrence(self, sound: np.ndarray) -> float:
+        """How much of what is before the stop returns up to the end of the last window; NaN where
+        one of the two is silent."""
+        end = self._samples(windows_of(self.config)[-1]).stop
+        try:
+            return across(sound[:end], self.ear.subject.facts.sample_rate, self.config.stop).score
+        except PipelineError:
+            return float("nan")
 
     def frames(self, window: Window) -> slice:
         """The frames of a window."""
@@ -145,6 +160,7 @@ def _effect(
         None if column is None else float(one[place][column] / spread[column])
         for one in heard["latents"]
     ]
+    returning = [float(one) if np.isfinite(one) else None for one in heard["recurrence"]]
     return HorizonEffectRecord(
         feature=aim.name,
         intervention=clip.intervention,
@@ -166,4 +182,6 @@ def _effect(
         label_similarity_plain=label[1],
         own_activation=own[0],
         own_activation_plain=own[1],
+        recurrence=returning[0],
+        recurrence_plain=returning[1],
     )

@@ -154,10 +154,12 @@ def test_what_remains_after_a_stop_is_measured_window_by_window(
     assert len(rows) == (2 + 3) * 2 * len(windows)
     assert all(row.own_activation is not None for row in rows)
     assert {(row.stop, row.forgotten, row.hookpoint) for row in rows} == {(2.0, True, point)}
+    assert all(row.recurrence is not None for row in rows)
     found = horizons_of(directory)
     assert {(row.intervention, row.start) for row in found} == {
         (intervention, start) for intervention in ("add", "random-direction") for start in (-1, 0)
     }
+    assert [row.measure for row in found].count("recurrence") == 2
     assert len(capsys.readouterr().out.splitlines()) == len(found) + 1
     files = directory.manifest()["stages"]["steering-horizons"]["files"]
     assert set(files) == {"steering/horizons.parquet", f"steering/{SAE}.horizons.parquet"}

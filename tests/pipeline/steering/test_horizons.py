@@ -169,6 +169,27 @@ def test_the_table_has_a_row_per_measure_and_window() -> None:
     assert found[-1].q <= 0.05 < (found[1].q or 0)
 
 
+def test_what_returns_after_the_stop_is_one_row_of_the_whole_clip() -> None:
+    """A silent clip has no recurrence: its feature, or its random direction, is left out."""
+    rng = np.random.default_rng(0)
+    own, random = 1.0 + rng.normal(size=(4, SEEDS)), rng.normal(size=(5, 4, SEEDS))
+    own[3, 0] = random[4, 0, 0] = np.nan
+    moves = [("add", 0, own), *((POOL, draw, one) for draw, one in enumerate(random))]
+    rows = [
+        _row(f"sae/{feature}", intervention, draw, 1.0, seed, window, 0.0, returning=float(move))
+        for intervention, draw, array in moves
+        for (feature, seed), move in np.ndenumerate(array)
+        for window in windows_of(HorizonsConfig())
+    ]
+    found = [row for row in horizon_records("sae", Horizons(rows)) if row.measure == "recurrence"]
+    assert [(row.start, row.end, row.features, row.random_directions) for row in found] == [
+        (0.0, 6.0, 3, 4)
+    ]
+    assert found[0].effect == pytest.approx(own[:3].mean())
+    assert found[0].above_random == pytest.approx(own[:3].mean() - random[:4, :3].mean())
+    assert (found[0].adjusted, found[0].p) == (None, None)
+
+
 def _row(
     feature: str,
     intervention: str,
@@ -177,6 +198,8 @@ def _row(
     seed: int,
     window: tuple[float, float],
     move: float,
+    *,
+    returning: float = float("nan"),
 ) -> HorizonEffectRecord:
     return HorizonEffectRecord(
         feature=feature, intervention=intervention, draw=draw, hookpoint="", alpha=alpha, beta=1.0,
@@ -184,4 +207,5 @@ def _row(
         changed_share=1.0, similarity=0.5 + move, similarity_plain=0.5, label="",
         label_similarity=None, label_similarity_plain=None, own_activation=None,
         own_activation_plain=None,
+        recurrence=None if np.isnan(returning) else 4.0 + returning, recurrence_plain=4.0,
     )  # fmt: skip

@@ -88,10 +88,14 @@ def test_in_pieces_of_the_composer_a_motif_that_returns_scores_above_decoys(
     assert (scores[:, :1] > scores[:, 1:]).mean() >= 0.75
 
 
-def test_a_sound_is_cut_where_an_intervention_starts() -> None:
-    first, second = tune(MOTIF, BRIGHT), tune(MOTIF, HOLLOW)
-    sound = np.concatenate([np.ones(RATE, np.float32), first, second])
-    assert across(sound, RATE, at=3.0) == recurrence(first, second, RATE)
+def test_a_clip_is_searched_after_a_moment_for_what_is_before_it() -> None:
+    first, second, other = tune(MOTIF, BRIGHT), tune(MOTIF, HOLLOW), tune(OTHER, HOLLOW)
+    returns, wanders = (np.concatenate([first, other, one]) for one in (second, other))
+    found = across(returns, RATE, at=2.0)
+    assert found == recurrence(first, returns[2 * RATE :], RATE)
+    assert found.score > across(wanders, RATE, at=2.0).score + 5
+    with pytest.raises(PipelineError, match=r"the second stretch lasts 0\.50 s"):
+        across(returns, RATE, at=5.5)
 
 
 @pytest.mark.parametrize(
