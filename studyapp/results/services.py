@@ -6,7 +6,7 @@ workers make reports; web processes only send the files of existing reports.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from studyapp.studies.services import blinding, lifecycle
 
 if TYPE_CHECKING:
     from analysis.design import Design, Power
+    from analysis.design.pair_planning import PairPower
+    from analysis.design.pair_simulation import PairDesign
 
 KIND = lifecycle.REPORT
 PAGE = "report.html"
@@ -169,6 +171,91 @@ def participants_needed(
     return Needed(
         None if of_these is None else _estimate(of_these),
         None if of_more is None else _estimate(of_more),
+    )
+
+
+def estimate_pair_power(
+    *,
+    listeners: int,
+    features: int,
+    trials: int,
+    share: float,
+    ties: float = 0.0,
+    doses: Sequence[float] = (1.0,),
+    contrasts: int = 1,
+    comparisons: int = 1,
+    simulations: int = 200,
+    seed: int = 0,
+) -> PowerEstimate:
+    """Estimate the power of a study of pairs to find that the steered clip is chosen in `share` of
+    the choices, with the analysis's default variances.
+
+    `trials` is per listener, over `contrasts`, of which each feature has one item. The width is of
+    the share's interval. Raises `ReportError` with one line for an impossible design.
+    """
+    from analysis.design.pair_planning import pair_power
+    from analysis.errors import AnalysisError
+
+    try:
+        design = _pair_design(listeners, features, trials, share, ties, doses)
+        found = pair_power(design, simulations=simulations, seed=seed, comparisons=comparisons)
+    except AnalysisError as error:
+        raise ReportError(str(error)) from error
+    return _pair_estimate(found, contrasts)
+
+
+def listeners_needed(
+    *,
+    features: int,
+    trials: int,
+    share: float,
+    ties: float = 0.0,
+    doses: Sequence[float] = (1.0,),
+    contrasts: int = 1,
+    comparisons: int = 1,
+    wanted: float = 0.8,
+    simulations: int = 200,
+    seed: int = 0,
+) -> Needed:
+    """The fewest listeners with which a study of pairs reaches the power `wanted`, to about 5 %.
+
+    Arguments as in `estimate_pair_power`. Raises `ReportError` as it does.
+    """
+    from analysis.design.pair_planning import fewest_listeners
+    from analysis.errors import AnalysisError
+
+    try:
+        found = fewest_listeners(
+            _pair_design(2, features, trials, share, ties, doses), wanted=wanted,
+            simulations=simulations, seed=seed, comparisons=comparisons,
+        )  # fmt: skip
+    except AnalysisError as error:
+        raise ReportError(str(error)) from error
+    return Needed(None if found is None else _pair_estimate(found, contrasts), None)
+
+
+def _pair_design(
+    listeners: int, features: int, trials: int, share: float, ties: float, doses: Sequence[float]
+) -> PairDesign:
+    from analysis.design.pair_simulation import PairDesign
+
+    return PairDesign(
+        listeners=listeners, features=features, trials=trials, share=share, ties=ties,
+        doses=tuple(doses),
+    )  # fmt: skip
+
+
+def _pair_estimate(found: PairPower, contrasts: int) -> PowerEstimate:
+    design = found.design
+    return PowerEstimate(
+        power=found.power,
+        monte_carlo_error=found.monte_carlo_error,
+        width=found.width,
+        participants=design.listeners,
+        features=design.features,
+        simulations=found.simulations,
+        ratings=-(-design.listeners * design.trials // (design.features * contrasts)),
+        comparisons=found.comparisons,
     )
 
 

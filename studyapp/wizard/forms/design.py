@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -181,7 +182,7 @@ class SizeForm(StepForm):
 
     step = "size"
     title = "Participants, trials, ratings"
-    groups = (
+    groups: tuple[Group, ...] = (
         Group("Size", ("trials_per_participation", "ratings_per_item")),
         Group(
             "Payment",
@@ -199,6 +200,22 @@ class SizeForm(StepForm):
         min_value=0.05, max_value=3, label="Difference in mean confidence, points of the scale",
         help_text="Used only for the power estimate.",
     )  # fmt: skip
+
+    steered_share = forms.FloatField(
+        min_value=51, max_value=95, label="Choices that are the steered sound, per cent",
+        help_text="50 % if nobody hears a difference. Used only for the power estimate.",
+    )  # fmt: skip
+
+    def arrange(self) -> None:
+        """The effect of interest is a share in pairs, and a difference in confidence elsewhere."""
+        kept, left = "effect", "steered_share"
+        if self.answers["option_policy"] == "pair":
+            kept, left = left, kept
+        del self.fields[left]
+        self.groups = tuple(
+            replace(group, fields=(kept,)) if group.fields == ("effect",) else group
+            for group in self.groups
+        )
 
     def plain(self) -> Answers:
         """The amount as text, to stay exact."""

@@ -108,6 +108,7 @@ def _defaults(answers: Answers) -> Answers:
         "catch_trials": min(1, trials),
         "repeat_trials": min(1, trials // 2),
         "effect": 0.5,
+        "steered_share": 60.0,
         **setting("quality_rules").default,
         "comparisons": pairs(answers["methods"]),
         "equivalence_bound": None,

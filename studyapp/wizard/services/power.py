@@ -17,8 +17,9 @@ from studyapp.jobs.services import jobs
 from studyapp.models import Job, Study, StudyDraft
 from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.results import services as results
+from studyapp.studies import contrasts
 from studyapp.studies.services.frames import participations
-from studyapp.wizard.services.answers import TEST, Answers, pairs
+from studyapp.wizard.services.answers import TEST, Answers, pairs, participants
 
 KIND = "power"
 """Of the job that estimates the power, in `studyapp.jobs.tasks.WORK`."""
@@ -27,6 +28,8 @@ MOST_RATINGS = 50_000
 SIMULATIONS = 200
 SEARCHING = 100
 """Simulations for each size that the search tries."""
+TIES = 0.2
+"""Of pairs with "No difference": how often it is assumed to be said of two equal clips."""
 WANTED = 0.8
 """The power for which the number of participants is sought."""
 
@@ -73,14 +76,37 @@ def question(answers: Answers) -> dict[str, Any]:
     }
 
 
+def question_of_pairs(answers: Answers) -> dict[str, Any]:
+    """The same for a study of pairs: of its contrasts with the clip without steering, or of one
+    contrast where there is none."""
+    known = [contrasts.read(one) for one in answers["contrasts"]]
+    plain = [one for one in known if not one.second.intervention]
+    methods, within = max(1, len(answers["methods"])), answers["design"] == Study.Design.WITHIN
+    listeners = max(2, participants(answers) // (1 if within else methods))
+    count = max(1, len(plain))
+    pairs_of_all = answers["features_wanted"] * answers["ratings_per_item"] * count
+    return {
+        "kind": Study.OptionPolicy.PAIR.value,
+        "listeners": listeners,
+        "features": answers["features_wanted"],
+        "trials": max(1, round(pairs_of_all / listeners)),
+        "contrasts": count,
+        "share": answers["steered_share"] / 100,
+        "ties": TIES if answers["may_choose_none"] else 0.0,
+        "doses": sorted({one.first.strength for one in plain}) or [1.0],
+        "comparisons": max(1, len({(one.first.role, one.second.role) for one in known})),
+    }
+
+
 def request(*, draft: StudyDraft, answers: Answers) -> Estimate:
     """The estimate for these answers, if there is one; otherwise a worker is asked for it."""
-    if TRIAL_KINDS[answers["option_policy"]].picks_sound:
-        return Estimate(problem="the power of pairs is not estimated here")
-    if len(answers["methods"]) < 2:
+    kind = TRIAL_KINDS[answers["option_policy"]]
+    if kind.picks_sound and not kind.steered:
+        return Estimate(problem="the power of intruders is not estimated here")
+    if len(answers["methods"]) < 2 and not kind.steered:
         return Estimate(problem="with one method there is nothing to compare")
-    asked = question(answers)
-    if asked["participants"] * asked["trials"] > MOST_RATINGS:
+    asked = question_of_pairs(answers) if kind.steered else question(answers)
+    if asked.get("listeners", asked.get("participants")) * asked["trials"] > MOST_RATINGS:
         return Estimate(
             problem=f"more than {MOST_RATINGS} ratings per method are not simulated here"
         )
@@ -108,17 +134,32 @@ def estimate(*, draft: StudyDraft, lease: jobs.JobLease) -> None:
     asked = draft.power["asked"]
     said: dict[str, Any] = {}
     try:
-        of_plan = {name: value for name, value in asked.items() if name != "features"}
-        found = results.estimate_power(**of_plan, simulations=SIMULATIONS)
+        found = _of_plan(asked)
         said["found"] = dataclasses.asdict(found)
         if not _store(draft, lease, {"asked": asked, **said}):
             return
-        of_search = {name: value for name, value in asked.items() if name != "participants"}
-        needed = results.participants_needed(**of_search, wanted=WANTED, simulations=SEARCHING)
+        needed = _of_search(asked)
         said["needed"] = dataclasses.asdict(needed)
     except results.ReportError as error:
         said = {"needed": {}} | said if said else {"problem": str(error)}
     _store(draft, lease, {"asked": asked, **said})
+
+
+def _of_plan(asked: dict[str, Any]) -> results.PowerEstimate:
+    if "kind" in asked:
+        return results.estimate_pair_power(**_without(asked, "kind"), simulations=SIMULATIONS)
+    return results.estimate_power(**_without(asked, "features"), simulations=SIMULATIONS)
+
+
+def _of_search(asked: dict[str, Any]) -> results.Needed:
+    how: dict[str, Any] = {"wanted": WANTED, "simulations": SEARCHING}
+    if "kind" in asked:
+        return results.listeners_needed(**_without(asked, "kind", "listeners"), **how)
+    return results.participants_needed(**_without(asked, "participants"), **how)
+
+
+def _without(asked: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if name not in names}
 
 
 def _store(draft: StudyDraft, lease: jobs.JobLease, said: dict[str, Any]) -> bool:

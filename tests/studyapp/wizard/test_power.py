@@ -11,8 +11,9 @@ from studyapp.jobs import tasks
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Run, StudyDraft
 from studyapp.wizard.services import drafts, power
-from studyapp.wizard.services.answers import answered
+from studyapp.wizard.services.answers import answered, participants
 from studyapp.wizard.services.price import minutes_of, price_of
+from tests.studyapp import factories
 from tests.studyapp.wizard.walk import begun, shown
 
 pytestmark = pytest.mark.django_db
@@ -115,3 +116,38 @@ def test_only_a_search_that_was_made_says_that_no_number_of_ratings_is_enough(
         page = researcher.post(address, given).content.decode()
         assert ("no number of ratings reaches it" in page) is told
         assert ("For 80 % power" in page) is told
+
+
+def test_pairs_have_the_power_to_find_a_share(researcher: Client, run: Run) -> None:
+    factories.make_steered(list(run.features.all()), seeds=4)
+    draft = begun(run)
+    sides = ["add@1/plain", "add@2/plain", "add@1/random-direction@1"]
+    post = {
+        "option_policy": "pair",
+        "may_choose_none": "on",
+        "contrasts": sides,
+        "design": "within",
+    }
+    page = reverse("plan-step", args=[draft.pk, "trials"])
+    researcher.post(page, shown(researcher.get(page)) | post)
+    given = shown(researcher.get(reverse("plan-step", args=[draft.pk, "size"])))
+    assert "effect" not in given
+    address = reverse("plan-power", args=[draft.pk])
+    asked = given | {"ratings_per_item": 5, "steered_share": 75}
+    researcher.post(address, asked)
+    draft.refresh_from_db()
+    found = draft.power["asked"]
+    answers = answered(draft) | {"ratings_per_item": 5}
+    assert found["listeners"] == participants(answers)
+    assert (found["share"], found["ties"], found["doses"]) == (0.75, power.TIES, [1.0, 2.0])
+    # Two contrasts are against the unsteered clip; with the one against a random direction there
+    # are two kinds.
+    assert (found["contrasts"], found["comparisons"]) == (2, 2)
+    assert found["trials"] == round(found["features"] * 5 * 2 / found["listeners"])
+    tasks.work(Job.objects.get(kind=power.KIND).pk)
+    draft.refresh_from_db()
+    assert 0 < draft.power["found"]["power"] <= 1
+    assert set(draft.power["needed"]) == {"by_ratings", "by_features"}
+    text = researcher.post(address, asked).content.decode()
+    assert "the steered sound is not chosen as often" in text
+    assert "2 kinds with Holm" in text
