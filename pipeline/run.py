@@ -52,6 +52,9 @@ MADE_OF = {
 }  # fmt: skip
 """Manifest entries written by separate commands, and the last stage that each of them reads."""
 
+WITHOUT_DEVICE = frozenset({"corpus", "exemplars"})
+"""Stages that compute on the CPU, whatever the config's device."""
+
 RECORDED_PACKAGES = (
     "numpy", "torch", "transformers", "safetensors", "pyarrow", "soundfile", "soxr",
     "librosa", "scikit-learn", "google-genai", "essentia-tensorflow", "laion-clap",
@@ -150,7 +153,7 @@ def execute_stage(
     Raises `PipelineError` if an earlier stage is not done.
     """
     _check_stage(stage)
-    devices.require(config.machine.device)
+    _require_device(config, stage)
     if stage == STAGES[0]:
         # Before anything is hashed. A worker asks this even though the site did when the run was
         # started: it may be another machine, and a package may have gone since.
@@ -174,7 +177,7 @@ def open_stage(config: RunConfig, out: RunPlace, stage: str) -> OpenStage | None
     found = _carrying_out(config, stage)
     if not isinstance(found, type):
         return None
-    devices.require(config.machine.device)
+    _require_device(config, stage)
     directory = prepare(config, out)
     _require_earlier(directory, stage)
     return None if directory.is_done(stage) else OpenStage(config, directory, found)
@@ -243,6 +246,13 @@ def evaluate_steering(directory: RunDirectory, *, progress: Progress, **settings
     from pipeline.steering.settings import EvaluationConfig
 
     evaluate(EvaluationConfig(**settings), directory, progress=progress)
+
+
+def _require_device(config: RunConfig, stage: str) -> None:
+    """Raise `PipelineError` if the stage computes on the config's device, and it is not here: a
+    site's workers without a GPU make the other stages."""
+    if stage not in WITHOUT_DEVICE:
+        devices.require(config.machine.device)
 
 
 def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> None:

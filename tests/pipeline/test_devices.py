@@ -14,7 +14,8 @@ from pipeline.config import config_from_dict
 from pipeline.devices import fault_of, on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
-from pipeline.run import execute
+from pipeline.run import execute, execute_stage, forget
+from pipeline.store.run_directory import RunDirectory
 from pipeline.verify import verify
 
 ELSEWHERE = "cuda" if not torch.cuda.is_available() else "cuda:63"
@@ -65,3 +66,19 @@ def test_a_run_on_a_device_that_is_not_here_is_refused_before_any_work(
     assert not (tmp_path / "run").exists()
     assert fault_of("nonsense") != ""
     assert on_device(config, "cpu", SilentProgress()).machine.device == "cpu"
+
+
+def test_a_worker_without_the_device_makes_the_stages_that_do_not_use_it(
+    small_config: dict[str, Any], finished_run: Path, run_copy: Path
+) -> None:
+    config = config_from_dict({**small_config, "machine": {"device": ELSEWHERE}})
+    for stage in ("exemplars", "corpus"):
+        forget(run_copy, stage)
+        execute_stage(config, run_copy, stage, progress=SilentProgress())
+        made, before = (
+            RunDirectory(path).manifest()["stages"][stage]["files"]
+            for path in (run_copy, finished_run)
+        )
+        assert made == before
+    with pytest.raises(PipelineError, match="torch cannot compute there"):
+        execute_stage(config, run_copy, "activations", progress=SilentProgress())
