@@ -18,6 +18,7 @@ from studyapp.exports.write import ExportError
 from studyapp.models import Clip, Feature, Item, LabelCandidate, Study
 from studyapp.runs.services.folders import file_of
 from studyapp.runs.services.item_tables.check import CLIPS, NEEDED
+from studyapp.runs.services.item_tables.make import SCORER
 from studyapp.studies.selectors.studies import items_of
 
 TABLE, FOLDER = "items.csv", "clips"
@@ -26,7 +27,8 @@ TABLE, FOLDER = "items.csv", "clips"
 def write_items(*, study: Study, out: Path) -> Path:
     """Write `items.csv` and the folder `clips` into the new or empty folder `out`.
 
-    Raises `ExportError` if the study's items cannot be a table, or a clip is missing.
+    Raises `ExportError` if the study's items cannot be a table, a clip is missing, or a file cannot
+    be written.
     """
     if study.kind.picks_sound:
         raise ExportError(f"{study} has trials of the kind {study.kind.trial_type}: a table of "
@@ -37,9 +39,15 @@ def write_items(*, study: Study, out: Path) -> Path:
     sounds = {_name(clip): file_of(clip.run, clip.path) for item in items for clip in _clips(item)}
     if missing := [path for path in sounds.values() if not path.is_file()]:
         raise ExportError(f"{missing[0]} is missing; nothing was written")
-    for name, path in sounds.items():
-        write_atomically(out / FOLDER / name, path.read_bytes())
-    write_atomically(out / TABLE, _as_csv(list(_rows(items))))
+    table = _as_csv(list(_rows(items)))
+    try:
+        for name, path in sounds.items():
+            write_atomically(out / FOLDER / name, path.read_bytes())
+        write_atomically(out / TABLE, table)
+    except OSError as error:
+        raise ExportError(
+            f"{error.filename or out}: {error.strerror}; {out} has no whole table"
+        ) from error
     return out
 
 
@@ -57,11 +65,16 @@ def _rows(items: Sequence[Item]) -> Iterator[dict[str, object]]:
             **{name: _name(clip) for name, clip in zip(CLIPS, _clips(item), strict=True)},
         }
         for label in _distinct(feature, item.condition.method):
-            scores = {f"score_{name}": score for name, score in label.scores.items()}
+            scores = {_column(name): score for name, score in label.scores.items()}
             text = " ".join(label.text.split())
             yield {
                 **shared, "rank": label.rank, "text": text, "confidence": label.confidence, **scores
             }  # fmt: skip
+
+
+def _column(scorer: str) -> str:
+    """Where a table has a scorer's scores; those of a table without a scorer's name are `score`."""
+    return "score" if scorer == SCORER else f"score_{scorer}"
 
 
 def _distinct(feature: Feature, method: str) -> list[LabelCandidate]:

@@ -20,6 +20,7 @@ from analysis.report.analyse import analyse
 from analysis.report.settings import Settings
 from studyapp.models import LabelCandidate, Study
 from studyapp.participation.views import visitor
+from studyapp.runs.services.item_tables.check import check
 from studyapp.simulation import crowd
 from studyapp.simulation.knowledge import Knowledge, knowledge_of
 from studyapp.studies.selectors.studies import items_of
@@ -125,6 +126,8 @@ def test_items_of_two_runs_are_told_apart_and_near_synonyms_are_one_text(tmp_pat
         factories.make_features(run, count=2)
     labels = LabelCandidate.objects.filter(feature__run=runs[0], rank__in=(2, 3))
     labels.update(name="one meaning")
+    # As of a table that does not name its scorer.
+    LabelCandidate.objects.update(scores={"given": 0.5, "clap": 0.25})
     more = ("--more-runs", runs[1].name, "--trials", 2, "--features", 4, "--steps", "paper")
     command("create_study", runs[0].name, "--slug", "both", *more)
     command("export_items", "both", "--out", tmp_path / "items")
@@ -133,6 +136,9 @@ def test_items_of_two_runs_are_told_apart_and_near_synonyms_are_one_text(tmp_pat
     assert {row["group"] for row in rows} == {f"{run.identifier} layer2-n64-k4" for run in runs}
     ranks = {row["rank"] for row in rows if row["item"].startswith(runs[0].identifier)}
     assert ranks == {"1", "2", "4", "5"}
+    assert {(row["score"], row["score_clap"]) for row in rows} == {("0.5", "0.25")}
+    table = (tmp_path / "items" / "items.csv").read_bytes()
+    assert check(table, tmp_path / "items" / "clips")[1] == []
 
 
 @pytest.mark.django_db
@@ -144,6 +150,8 @@ def test_what_cannot_be_such_a_table_is_refused_before_anything_is_written(tmp_p
     study = factories.make_study()
     with pytest.raises(CommandError, match="is not an empty folder"):
         command("export_items", study.slug, "--out", tmp_path)
+    with pytest.raises(CommandError, match=r"Not a directory; .*mine/items has no whole table"):
+        command("export_items", study.slug, "--out", tmp_path / "mine" / "items")
     shutil.rmtree(Path(settings.DATA) / study.runs.get().directory)
     with pytest.raises(CommandError, match="is missing; nothing was written"):
         command("export_items", study.slug, "--out", tmp_path / "items")
