@@ -216,6 +216,9 @@ def is_behind(study: Study) -> bool:
         own["currency"] = answers["currency"]  # of no amount, so it is not kept
     asked = [name for name in ("runs", "methods", *RECRUITMENT) if name in own]
     asked = [name for name in asked if name not in KEPT or answers[name] is not None]
+    for name, rows in _kept_out(study, answers).items():
+        if rows is not None:  # They have no order.
+            own[name], answers[name] = {*own[name]}, {str(one.pk) for one in rows}
     return any(own[name] != answers[name] for name in asked)
 
 
@@ -229,12 +232,19 @@ def _recruit(study: Study, answers: Answers) -> None:
         payment=None if payment is None else Decimal(payment),
         currency=answers["currency"],
         other=_other(answers),
-        # Chosen among the project's; the runs, and so the project, may have changed since.
-        excluded=_of(recruitment_selectors.series_of_project(study), answers["excluded"]),
-        excluded_lists=_of(
-            recruitment_selectors.lists_of_project(study), answers["excluded_lists"]
-        ),
+        **_kept_out(study, answers),
     )
+
+
+def _kept_out(study: Study, answers: Answers) -> dict[str, list[Any] | None]:
+    """Who cannot begin; None leaves it as it is. Only what the project still has: since they were
+    chosen, the runs, and so the project, may have changed."""
+    series = recruitment_selectors.series_of_project(study)
+    lists = recruitment_selectors.lists_of_project(study)
+    return {
+        "excluded": _of(series, answers["excluded"]),
+        "excluded_lists": _of(lists, answers["excluded_lists"]),
+    }
 
 
 def _of(offered: QuerySet[Row], keys: list[str] | None) -> list[Row] | None:

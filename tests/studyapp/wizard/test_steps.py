@@ -112,22 +112,27 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
 def test_another_service_and_who_cannot_begin_reach_the_study(researcher: Client, run: Run) -> None:
     draft = hurry(researcher, runs=[run.pk])
     people = PersonList.objects.create(project=draft.project, name="Class of 2025")
+    earlier = PersonList.objects.create(project=draft.project, name="Class of 2024")
     place = reverse("plan-step", args=[draft.pk, "recruitment"])
     refused = post(researcher, place, service="other")
     assert "give the other service&#x27;s name" in refused.content.decode()
     page = post(
         researcher, place, service="other", service_name="SONA", person_parameter="survey_code",
-        return_address="https://x.example/?s={person}", excluded_lists=[people.pk],
+        return_address="https://x.example/?s={person}", excluded_lists=[earlier.pk, people.pk],
     )  # fmt: skip
     assert page.status_code == 200, page.context["form"].errors
     assert "SONA, survey_code, https://x.example/?s={person}" in page.content.decode()
-    assert "people of 1 lists" in page.content.decode()
+    assert "people of 2 lists" in page.content.decode()
     study = made(researcher, draft)
     row = study.recruitment
     assert (row.service_name, row.person_parameter) == ("SONA", "survey_code")
     assert row.return_address == "https://x.example/?s={person}"
-    assert [*row.excluded_lists.all()] == [people]
+    assert {*row.excluded_lists.all()} == {people, earlier}
     assert_copied(study)
+    # The page lists them by name, and their numbers are in another order.
+    assert not drafts.is_behind(study)
+    earlier.delete()
+    assert not drafts.is_behind(study)
 
 
 @pytest.mark.parametrize(
