@@ -77,6 +77,8 @@ def _other(options: dict[str, Any]) -> OtherService | None:
     if given and options["service"] != Recruitment.Service.OTHER:
         option = f"--{next(iter(given)).replace('_', '-')}"
         raise StudyError(f"{option} is for another service than Prolific: give --service other")
+    if not given and selectors.has_versions(options["slug"]):
+        return None  # A further version takes it from the one before, where `configure` checks it.
     other = OtherService(**given)
     configuration.check_other(service=options["service"], other=other)
     return other if given else None

@@ -122,6 +122,11 @@ def newest_test(study: Study) -> RecruitmentAction | None:
     return RecruitmentAction.objects.filter(study=study, kind=kind, state=state).first()
 
 
+def has_versions(slug: str) -> bool:
+    """Whether there is a study with this slug."""
+    return Study.objects.filter(series__slug=slug).exists()
+
+
 def version_before(study: Study) -> Recruitment | None:
     """Return the recruitment of the newest earlier version of the study that has one."""
     found = Recruitment.objects.filter(

@@ -98,6 +98,12 @@ def test_another_service_and_who_cannot_begin_are_given_by_options() -> None:
     assert [*row.excluded.all()] == [earlier.series]
     assert [*row.excluded_lists.all()] == [people]
     assert study.series.time_zone == "Europe/Berlin"
+    call_command(
+        "create_study", "known", "--slug", "made", "--features", "4", "--trials", "2",
+        "--service", "other", stdout=StringIO(), stderr=StringIO(),
+    )  # fmt: skip
+    following = Study.objects.get(slug="made", version=2).recruitment
+    assert (following.service_name, following.return_address) == ("SONA", row.return_address)
 
 
 @pytest.mark.parametrize(
