@@ -372,9 +372,9 @@ CELERY_TASK_DEFAULT_QUEUE = "cpu"
 
 PROLIFIC_API = env.str("PROLIFIC_API", default="https://api.prolific.com").rstrip("/")
 PROLIFIC_TOKEN = env.str("PROLIFIC_TOKEN", default="")
+"""For everything that is asked of Prolific: reading submissions, and what a person confirms."""
 if PROLIFIC_TOKEN:
     _private("PROLIFIC_API", PROLIFIC_API)
-"""For reading the list of submissions (`manage.py reconcile`)."""
 PROLIFIC_WEBHOOK_SECRET = env.str("PROLIFIC_WEBHOOK_SECRET", default="")
 """For verifying the signature of Prolific's messages; without it, all are refused."""
 

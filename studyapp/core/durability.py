@@ -1,9 +1,10 @@
 """Transactions that need not be on the disk before the site answers.
 
 Waiting for the disk takes longer than everything else that a request does, and SQLite lets only one
-writer wait at a time. Nothing that was committed is lost when a process ends. A power failure can
-lose such a transaction only together with all later ones: as soon as an ordinary one is on the
-disk, so is every earlier one, because both databases write their logs in order.
+writer wait at a time. Nothing that was committed is lost when a process of the site ends. A power
+failure, or a crash of PostgreSQL itself, can lose such a transaction only together with all later
+ones: as soon as an ordinary one is on the disk, so is every earlier one, because both databases
+write their logs in order.
 """
 
 from __future__ import annotations

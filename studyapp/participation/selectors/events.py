@@ -28,12 +28,9 @@ class TrialEvents:
     hidden_ms: int
 
 
-OF_STUDY = ("state", "watch_machines", "option_policy")
-"""What of the study decides which events are taken."""
-
-
 def locked(pk: int) -> Participation | None:
-    """The participation with its status and its study's state, its row locked until the commit.
+    """The participation with what decides which of its events are taken, its row locked until the
+    commit.
 
     None if it has gone meanwhile, as that of a preview does.
     """

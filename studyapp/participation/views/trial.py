@@ -61,7 +61,7 @@ def take_answer(request: HttpRequest, step: Step, participation: Participation) 
         answers.record_response(trial=given, **data)
     except NotHeardError:
         if given.shown_at is None:
-            # Lost in a power failure, as were its events: the page has to begin again.
+            # Lost with the power or the database, as were its events: the page begins again.
             return redirect_to_current_step(request, participation, saved=False)
         form.add_error(None, _(participation.study.kind.words.listen_first))
         return _rejected(request, step, participation, form)
