@@ -25,7 +25,7 @@ OPTIONS: dict[str, Any] = {
     "channel_timeout": 60,  # Seconds without a byte, in either direction.
     "cleanup_interval": 10,
     "asyncore_use_poll": True,  # select() ends at 1,024 files.
-    "max_request_body_size": 2 * 1024 * 1024,  # The same as in deploy/nginx.conf.
+    "max_request_body_size": 3 * 1024 * 1024,  # The same as in deploy/nginx.conf.
     "outbuf_overflow": 256 * 1024,  # Larger responses go to a temporary file.
     # Beyond this a thread waits for the client: larger than any export that we know of.
     "outbuf_high_watermark": 1024 * 1024 * 1024,

@@ -14,6 +14,7 @@ from studyapp.models import Project, Role
 from studyapp.runs.services import policy, readiness
 from studyapp.runs.services.configs import Configs, configs_from_toml
 from studyapp.runs.services.form_fields import written
+from studyapp.runs.services.item_tables import archives
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -75,12 +76,13 @@ class RunForm(forms.Form):
 
 
 class ItemsForm(forms.Form):
-    """A table of items: its name, file and project, and where its clips lie on this machine."""
+    """A table of items: its name, file and project, and its clips: a ZIP, or their folder here."""
 
     name = forms.CharField(max_length=100)
     project = forms.ModelChoiceField(queryset=Project.objects.none(), empty_label=None)
     table = forms.FileField(max_length=200)
-    clips = forms.CharField(max_length=500)
+    clips = forms.CharField(max_length=500, required=False)
+    sounds = forms.FileField(max_length=200, required=False)
 
     def __init__(self, *args: Any, user: User | AnonymousUser, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -99,8 +101,29 @@ class ItemsForm(forms.Form):
             )
         return upload
 
+    def clean_sounds(self) -> Any:
+        """Refuse a file that is too large."""
+        upload = self.cleaned_data["sounds"]
+        if upload and upload.size > archives.MOST_BYTES:
+            raise forms.ValidationError(
+                f"The file has {upload.size:,} bytes, over the limit of {archives.MOST_BYTES:,}: "
+                "send the clips as MP3 or OGG, or have them put in a folder on this machine."
+            )
+        return upload
+
+    def clean(self) -> dict[str, Any]:
+        """The clips are in a folder or in a ZIP, not in both."""
+        data = super().clean() or {}
+        if not self.errors and bool(data["clips"]) == bool(data["sounds"]):
+            raise forms.ValidationError(
+                "Give the clips as a ZIP, or name their folder: one of them."
+            )
+        return data
+
     def clean_clips(self) -> str:
         """Only a folder that exists and that this user may name."""
+        if not self.cleaned_data["clips"]:
+            return ""
         try:
             return str(policy.folder_of_clips(self.cleaned_data["clips"], self.user))
         except RunError as error:

@@ -23,7 +23,7 @@ from studyapp.runs.services.item_tables.check import TEMPLATE
 @takes_files
 @require_http_methods(["GET", "POST"])
 def new_items(request: HttpRequest) -> HttpResponse:
-    """Upload a table of items whose clips lie in a folder of this machine."""
+    """Upload a table of items whose clips lie in a folder of this machine, or are sent as a ZIP."""
     user = request.user
     if not user.is_superuser and not projects_of(user, Role.EDITOR).exists():
         raise PermissionDenied("Only editors of a project may add items.")
@@ -32,7 +32,8 @@ def new_items(request: HttpRequest) -> HttpResponse:
         data = form.cleaned_data
         try:
             run = uploads.request(
-                table=data["table"].read(), folder=Path(data["clips"]), name=data["name"],
+                table=data["table"].read(), name=data["name"],
+                clips=data["sounds"].read() if data["sounds"] else Path(data["clips"]),
                 project=data["project"], created_by=user if user.is_authenticated else None,
             )  # fmt: skip
         except RunError as error:

@@ -6,6 +6,7 @@ import csv
 import io
 import random
 import shutil
+import zipfile
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,15 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
+from studyapp.core.errors import RunError
+from studyapp.core.middleware import MAX_BODY
 from studyapp.features.selectors.features import by_place
+from studyapp.features.services import MAX_SOUND_BYTES
+from studyapp.hosting.web import OPTIONS as OPTIONS_OF_WEB
 from studyapp.jobs.tasks import work
 from studyapp.models import Feature, Item, Job, Run, Study
+from studyapp.runs.forms import MAX_TABLE_BYTES
+from studyapp.runs.services.item_tables import archives
 from studyapp.runs.services.item_tables import make as item_tables
 from studyapp.runs.services.item_tables.check import (
     OPTIONS,
@@ -334,3 +341,98 @@ def test_a_table_is_uploaded_checked_by_a_worker_and_its_faults_are_shown(
         422,
         True,
     )
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def send(researcher: Client, rows: Rows, archive: bytes, **more: str) -> Any:
+    given = {
+        "name": "zipped", "table": SimpleUploadedFile("items.csv", as_csv(rows)),
+        "sounds": SimpleUploadedFile("clips.zip", archive), **more,
+    }  # fmt: skip
+    return researcher.post(reverse("new-items"), given)
+
+
+def test_clips_come_as_a_zip_of_which_only_what_is_used_is_kept(
+    tmp_path: Path, researcher: Client
+) -> None:
+    names = sounds(tmp_path / "clips")
+    data = {f"my clips/{name}": (tmp_path / "clips" / name).read_bytes() for name in names}
+    added = {"__MACOSX/my clips/._0.wav": b"x", "my clips/.DS_Store": b"x"}
+    assert send(researcher, table(names), zipped(data | added)).status_code == 302
+    work(Job.objects.latest("pk").pk)
+    run = Run.objects.get()
+    assert (run.state, run.clips.count()) == ("done", 9)
+    folder = Path(settings.DATA) / run.directory
+    assert sorted(one.name for one in folder.iterdir()) == ["clips", "items.csv"]
+    # A table with a fault leaves nothing of its sounds.
+    rows = table(names)
+    rows[0]["clip_1"] = "none.wav"
+    send(researcher, rows, zipped(data), name="faulty")
+    work(Job.objects.latest("pk").pk)
+    run = Run.objects.get(name="faulty")
+    assert run.facets["faults"][0] == "line 2: clip 'none.wav' is not in the folder of clips"
+    left = [one.name for one in (Path(settings.DATA) / run.directory).iterdir()]
+    assert left == ["items.csv"]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "holds no sound"),
+        ({"../../0.wav": b"1", "a/0.wav": b"2"}, "holds two files named &#x27;0.wav&#x27;"),
+        ({"x" * 200 + ".wav": b""}, "whose name is too long"),
+        ({"0.exe": b"MZ"}, "holds &#x27;0.exe&#x27;, which is not a sound file"),
+        ({f"{n}.wav": b"" for n in range(1_001)}, "holds 1,001 files: at most 1,000"),
+        ({"0.wav": bytes(50_000_001)}, "holds more than 50,000,000 bytes of sound"),
+    ],
+)  # fmt: skip
+def test_a_zip_that_cannot_be_used_is_refused_in_a_line(
+    files: dict[str, bytes], said: str, tmp_path: Path, researcher: Client
+) -> None:
+    kept = set((Path(settings.DATA) / "items").glob("*"))
+    answer = send(researcher, table(sounds(tmp_path / "clips")), zipped(files))
+    assert (answer.status_code, said in answer.content.decode()) == (422, True)
+    assert not Run.objects.exists()
+    assert set((Path(settings.DATA) / "items").glob("*")) == kept
+
+
+def test_what_a_zip_says_of_itself_is_not_believed(tmp_path: Path, researcher: Client) -> None:
+    with pytest.raises(RunError, match="is not a ZIP file"):
+        archives.check(b"PK\x03\x04 but no more")
+    # A name that leads elsewhere is written by its last part.
+    archives.unpack(zipped({"/etc/../../0.wav": b"1", "..\\..\\1.wav": b"2"}), tmp_path / "out")
+    assert {one.name: one.read_bytes() for one in tmp_path.rglob("*.wav")} == {
+        "0.wav": b"1", "1.wav": b"2"
+    }  # fmt: skip
+    # One that says it is short: it is read up to the limit only.
+    honest = zipped({"0.wav": bytes(50_000_001)})
+    size = (50_000_001).to_bytes(4, "little")
+    assert honest.count(size) == 2
+    with pytest.raises(RunError, match=r"cannot be unpacked|holds more than"):
+        archives.unpack(honest.replace(size, (5).to_bytes(4, "little")), tmp_path / "lie")
+    damaged = zipped({"0.wav": b"sound" * 99})
+    with pytest.raises(RunError, match=r"'0\.wav' in the ZIP of clips cannot be unpacked"):
+        archives.unpack(damaged[:40] + b"\xff" + damaged[41:], tmp_path / "damaged")
+
+
+def test_clips_are_in_a_zip_or_in_a_folder(tmp_path: Path, researcher: Client) -> None:
+    names = sounds(tmp_path / "clips")
+    both = send(researcher, table(names), zipped({}), clips=str(tmp_path / "clips"))
+    assert "name their folder: one of them" in both.content.decode()
+    given = {"name": "x", "table": SimpleUploadedFile("items.csv", as_csv(table(names)))}
+    neither = researcher.post(reverse("new-items"), given)
+    assert "name their folder: one of them" in neither.content.decode()
+
+
+def test_what_pages_take_passes_the_servers_too() -> None:
+    nginx = (Path(__file__).resolve().parents[4] / "deploy" / "nginx.conf").read_text()
+    assert "client_max_body_size 3m;" in nginx
+    assert OPTIONS_OF_WEB["max_request_body_size"] == MAX_BODY == 3 * 2**20
+    assert max(archives.MOST_BYTES, MAX_SOUND_BYTES, MAX_TABLE_BYTES) < MAX_BODY
