@@ -225,7 +225,7 @@ class RecruitmentAdmin(ModelAdmin):
 
     list_display = ("study", "entry", "service", "external_study", "reconciled_at")
     list_select_related = ("study",)
-    readonly_fields = ("reconciled_at",)
+    readonly_fields = ("reconciled_at", "test_study")
     exclude = ("excluded", "excluded_lists")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

@@ -218,6 +218,12 @@ class RecruitmentAction(models.Model):
     def __str__(self) -> str:
         return f"{self.study}: {self.get_kind_display()}, {self.get_state_display()}"
 
+    @property
+    def label(self) -> str:
+        """What it is, with the number of submissions if it is about several."""
+        count = len(self.content.get("targets") or ())
+        return self.get_kind_display() + (f" ({count} submissions)" if count > 1 else "")
+
 
 class ParticipantGroup(models.Model):
     """A group of people at Prolific that a project here has made. Its people are only there."""

@@ -160,7 +160,7 @@ def ask(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     else:
         done = action.state == RecruitmentAction.State.CONFIRMED
         said = "done" if done else "nothing was sent yet, please confirm it below"
-        messages.success(request, f"{action.get_kind_display()}: {said}.")
+        messages.success(request, f"{action.label}: {said}.")
     return redirect("recruitment", slug, version)
 
 
@@ -185,7 +185,7 @@ def resolve(request: HttpRequest, slug: str, version: int, key: UUID) -> HttpRes
         messages.error(request, f"{error}.")
     else:
         action.refresh_from_db()
-        messages.success(request, f"{action.get_kind_display()}: {action.get_state_display()}.")
+        messages.success(request, f"{action.label}: {action.get_state_display()}.")
     return redirect("recruitment", slug, version)
 
 
