@@ -55,7 +55,8 @@ def check_invited(
     if expected and identity is not None and not is_other and external_study != expected:
         raise NotInvitedError("the link belongs to another study of the recruiting service")
     if recruitment.entry != Recruitment.Entry.LINK:
-        by_service = identity is not None and is_prolific
+        # The copy for tests is of Prolific too, but is only entered through the study's own link.
+        by_service = identity is not None and is_prolific and study.preview_of_id is None
         if not (has_token or by_service):
             raise NotInvitedError(f"{study} only admits people who have a token")
     if identity is None or not is_prolific:

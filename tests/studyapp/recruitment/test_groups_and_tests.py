@@ -171,6 +171,12 @@ def test_a_test_participants_passage_counts_nowhere_and_leads_back_with_the_real
     assert begun.completion_code == study.codes["complete"]
     page = client.get(f"/s/{copy.slug}/", follow=True)
     assert f"complete?cc={begun.completion_code}" in page.content.decode()
+    # Whoever learnt the copy's own link cannot begin there, least of all while nobody can ask.
+    service.broken = 503
+    cache.clear()
+    own = f"/s/{copy.slug}/?PROLIFIC_PID={PID}&SESSION_ID={SESSION[::-1]}&STUDY_ID={tested}"
+    assert Client().get(own).status_code == 403
+    assert Participation.objects.count() == 1
     assert study.participations.count() == 0
     _, rows = exported(study, "participants")
     assert rows == []
