@@ -19,8 +19,8 @@ LINES_KEPT = 200
 """Lines of a stage's log in its row; earlier ones are in the worker's log."""
 
 
-def add_line(record: StageRecord, text: str) -> None:
-    """Add a line to the stage's log; the caller saves the row."""
+def add_line(record: Progress, text: str) -> None:
+    """Add a line to the log; the caller saves the row."""
     line = [timezone.now().isoformat(timespec="seconds"), text[:NOTE_LENGTH]]
     record.lines = [*record.lines[-LINES_KEPT + 1 :], line]
 
