@@ -12,6 +12,7 @@ from studyapp.models.participation import (
     Participation,
     Response,
     StepRecord,
+    Tally,
     Trial,
 )
 from studyapp.models.problems import ProblemReport
@@ -84,5 +85,6 @@ __all__ = [
     "Study",
     "StudyDraft",
     "StudySeries",
+    "Tally",
     "Trial",
 ]

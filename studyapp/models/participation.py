@@ -79,6 +79,8 @@ class Participation(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     """Until then an unfinished participation keeps its place in the quota."""
+    tallied = models.BooleanField(default=False)
+    """Whether it has ended and is part of the study's `Tally`."""
 
     class Meta:
         ordering = ["study", "created_at"]
@@ -97,6 +99,11 @@ class Participation(models.Model):
                 fields=["lease_expires_at"],
                 condition=Q(status="active"),
                 name="active_by_lease",
+            ),
+            models.Index(
+                fields=["study", "simulated"],
+                condition=Q(tallied=False, assigned_at__isnull=False),
+                name="placed_but_not_tallied",
             ),
         ]
         constraints = [
@@ -118,6 +125,36 @@ class Participation(models.Model):
 
     def __str__(self) -> str:
         return self.identifier
+
+
+class Tally(models.Model):
+    """What the finished participations of a study add to its counts of places and ratings.
+
+    Every new participant's draw depends on these counts. Finished participations hardly ever
+    change, so each is added once (`participation.services.tallies`), and only the others are
+    counted again each time.
+    """
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="tallies")
+    simulated = models.BooleanField()
+    """People and simulated listeners are counted separately."""
+    places = models.PositiveIntegerField(default=0)
+    """Participations that hold a place, since they are complete."""
+    by_method = models.JSONField(default=dict)
+    """The same for each condition: method → participations."""
+    ratings = models.JSONField(default=dict)
+    """Main item → [its main trials that hold a place, its main trials that lost theirs]."""
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "simulated"], name="one_tally_of_people_and_one_of_simulated"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study}: {self.places} complete"
 
 
 class StepRecord(models.Model):

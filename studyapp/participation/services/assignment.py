@@ -30,7 +30,7 @@ from studyapp.core.errors import (
 )
 from studyapp.models import Condition, Participation, Study, Trial
 from studyapp.participation.selectors import places as selectors
-from studyapp.participation.services import address_limit, leases, practice
+from studyapp.participation.services import address_limit, leases, practice, tallies
 from studyapp.studies.selectors.studies import offered_items
 from studyapp.studies.services import allocation, frames
 from studyapp.studies.services.allocation import Allocation, Counts, Frame
@@ -53,6 +53,7 @@ def assign(*, participation: Participation) -> Participation:
             raise StudyUnavailableError(f"{study} is {study.state}")
         now = clock.now()
         simulated = participation.simulated
+        tallies.add_finished(study, now, simulated=simulated)
         state = state_of(study, now, simulated=simulated)
         if not _room_in(study, now, state.held, simulated=simulated):
             raise StudyFullError(f"{study} is full")
@@ -132,9 +133,10 @@ def is_full(study: Study, *, simulated: bool = False) -> bool:
 
 def state_of(study: Study, now: datetime, *, simulated: bool = False) -> Counts:
     """The places and ratings held at this moment, by people or by simulated listeners."""
+    tally = selectors.tally_of(study, simulated=simulated)
+    asked: dict[str, Any] = {"study": study, "now": now, "simulated": simulated, "tally": tally}
     return Counts(
-        held=selectors.places_by_method(study=study, now=now, simulated=simulated),
-        ratings=selectors.ratings_by_item(study=study, now=now, simulated=simulated),
+        held=selectors.places_by_method(**asked), ratings=selectors.ratings_by_item(**asked)
     )
 
 

@@ -17,7 +17,7 @@ from django.db import transaction
 from studyapp.core import audit, clock
 from studyapp.core.errors import ParticipationError
 from studyapp.models import Event, Participation, ProblemReport, StepRecord, Trial
-from studyapp.participation.services import assignment
+from studyapp.participation.services import assignment, tallies
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -46,6 +46,7 @@ def withdraw(*, participation: Participation) -> Participation:
             return participation
         if row.status not in WITHDRAWABLE:
             raise ParticipationError(f"{row} is {row.status}: there is nothing to withdraw")
+        tallies.take_out(row, clock.now())
         _delete_answers(row)
         _clear_row(row)
     participation.refresh_from_db()

@@ -32,7 +32,7 @@ def test_simultaneous_arrivals_get_no_place_twice_and_nobody_is_lost(tmp_path: P
 
     Each hand also sends its link twice at once and answers its first trial twice at once.
     """
-    made, _ = start(tmp_path, "prepare").communicate(timeout=60)
+    made, _ = start(tmp_path, "prepare").communicate(timeout=600)
     assert made.strip() == "ready"
     workers = [start(tmp_path, "arrive", str(THREADS), str(ROUNDS), str(n))
                for n in range(PROCESSES)]  # fmt: skip
@@ -45,11 +45,11 @@ def test_simultaneous_arrivals_get_no_place_twice_and_nobody_is_lost(tmp_path: P
         worker.stdin.flush()
     outcomes: Counter[str] = Counter()
     for worker in workers:
-        output, _ = worker.communicate(timeout=120)
+        output, _ = worker.communicate(timeout=600)
         assert worker.returncode == 0
         outcomes.update(json.loads(output))
     assert outcomes == {"assigned": 40, "full": PROCESSES * THREADS * ROUNDS - 40}
-    report, _ = start(tmp_path, "report").communicate(timeout=60)
+    report, _ = start(tmp_path, "report").communicate(timeout=600)
     assert json.loads(report) == {
         "participations": 40,
         "per_condition": [20, 20],
