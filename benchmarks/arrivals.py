@@ -1,9 +1,10 @@
-"""Two hundred participants arriving at once, over HTTP, on SQLite and on PostgreSQL.
+"""Many participants arriving at once, over HTTP, on SQLite and on PostgreSQL.
 
-    python -m benchmarks.arrivals [--participants 200] [--databases sqlite postgresql]
+    python -m benchmarks.arrivals [--participants 200] [--within 0] [--databases sqlite postgresql]
 
 For each database and design, a study is made with fewer places than arrivals. Every participant is
-a thread with its own browser; all of them open the link at the same moment, then consent. It counts
+a thread with its own browser; all of them open the link at the same moment, or evenly over
+`--within` seconds, then consent. It counts
 responses of 500 and above, places given twice, and places above the quota, and measures the spread
 of ratings over the cells. Exits with 1 if any of these is not as required.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import threading
 import time
@@ -67,7 +69,8 @@ class Arrived:
 def main() -> int:
     """Print the table. Return 1 if a row is not as required."""
     options = _options()
-    print(f"{options.participants} arrivals at once, over HTTP\n")
+    when = f"within {options.within:g} s" if options.within else "at once"
+    print(f"{options.participants} arrivals {when}, over HTTP; load {os.getloadavg()[0]:.1f}\n")
     print(f"{'database':<11}{'design':<9}{'placed':>7}{'quota':>6}{'cells':>8}{'twice':>6}"
           f"{'5xx':>5}{'lost':>5}{'slowest':>9}{'in all':>8}")  # fmt: skip
     good = True
@@ -77,20 +80,22 @@ def main() -> int:
             ratings = max(1, options.participants // 20)
             site.python(PREPARE.format(ratings=ratings))
             for design in ("between", "within"):
-                good &= _tell(site, database, design, options.participants)
+                good &= _tell(site, database, design, options)
     return 0 if good else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--participants", type=int, default=200)
+    parser.add_argument("--within", type=float, default=0.0, metavar="SECONDS")
     known = ["sqlite", "postgresql"]
     parser.add_argument("--databases", nargs="+", choices=known, default=known)
     return parser.parse_args()
 
 
-def _tell(site: Served, database: str, design: str, count: int) -> bool:
-    arrived = _arrive(f"{site.url}/s/{design}/", count)
+def _tell(site: Served, database: str, design: str, options: argparse.Namespace) -> bool:
+    count = options.participants
+    arrived = _arrive(f"{site.url}/s/{design}/", count, options.within)
     report = json.loads(site.python(REPORT.format(design=design)))
     broken = sum(n for status, n in arrived.statuses.items() if status >= 500)
     print(f"{database:<11}{design:<9}{report['placed']:>7}{report['places']:>6}"
@@ -104,7 +109,7 @@ def _tell(site: Served, database: str, design: str, count: int) -> bool:
     )
 
 
-def _arrive(link: str, count: int) -> Arrived:
+def _arrive(link: str, count: int, within: float) -> Arrived:
     statuses: Counter[int] = Counter()
     took: list[float] = []
     failures: list[str] = []
@@ -115,6 +120,7 @@ def _arrive(link: str, count: int) -> Arrived:
         limits = httpx.Limits(max_keepalive_connections=0)
         with httpx.Client(timeout=120, limits=limits) as client:
             barrier.wait()
+            time.sleep(within * number / count)
             try:
                 for status, seconds in _enter(client, link, number):
                     with lock:

@@ -13,7 +13,7 @@ minutes after that, and wait as listeners would; oTree gets at most `--otree-par
 one of its processes cannot serve a thousand. (`benchmarks.arrivals` tests arrivals at the same
 instant.)
 
-Then, for `--burst` seconds, eight participants at a time continue without waiting, to measure
+Then, for `--burst` seconds, sixteen participants at a time continue without waiting, to measure
 answers per second.
 
 It prints answers and pages per second, percentiles for every page, errors, and the processor time
@@ -56,7 +56,10 @@ TIMES_OTREE = 5.0
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 LOCATION = re.compile(rb"\r\nlocation: *([^\r]*)", re.IGNORECASE)
 COOKIE = re.compile(rb"\r\nset-cookie: *([^=]+)=([^;\r]*)", re.IGNORECASE)
+CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+AT_ONCE = 16
+"""Visitors without waiting; as many as our server has threads."""
 MOST_IN_BURST = 600
 """Participants without waiting."""
 PREPARE = """
@@ -167,17 +170,29 @@ def _exchange(line: socket.socket, request: bytes) -> tuple[bytes, bytes]:
         if not part:
             raise ConnectionError("the connection was closed")
         data += part
-    head, parts = data[: end + 2], [data[end + 4 :]]
+    head, rest = data[: end + 2], data[end + 4 :]
     length = LENGTH.search(head)
-    if length is None:
-        raise SystemExit(f"a response without Content-Length: {head!r}")
-    left = int(length[1]) - len(parts[0])
+    if length is not None:
+        return head, rest + _read(line, int(length[1]) - len(rest))
+    if CHUNKED.search(head) is None:
+        raise RuntimeError(f"a response without a length: {head!r}")
+    while not rest.endswith(b"0\r\n\r\n"):
+        rest += line.recv(1 << 16)
+    parts = []
+    while size := int(rest[: (start := rest.index(b"\r\n"))], 16):
+        parts.append(rest[start + 2 : start + 2 + size])
+        rest = rest[start + size + 4 :]
+    return head, b"".join(parts)
+
+
+def _read(line: socket.socket, left: int) -> bytes:
+    parts = []
     while left > 0:
         parts.append(line.recv(left, socket.MSG_WAITALL))
         if not parts[-1]:
             raise ConnectionError("the connection was closed")
         left -= len(parts[-1])
-    return head, b"".join(parts)
+    return b"".join(parts)
 
 
 Walk = Callable[[Visitor, int, Callable[[float], None]], None]
@@ -395,7 +410,7 @@ def _paced(url: str, walk: Walk, count: int, arrive: float) -> Timings:
 def _burst(
     url: str, walk: Walk, options: argparse.Namespace, clock: ProcessorClock
 ) -> tuple[float, bool]:
-    """Eight visitors at a time, without waiting, each taking one participant after another.
+    """A few visitors at a time, without waiting, each taking one participant after another.
 
     Returns answers per second, and whether no request failed.
     """
@@ -414,9 +429,9 @@ def _burst(
             visitor.close()
 
     started = time.monotonic()
-    _in_threads(one, 8)
+    _in_threads(one, AT_ONCE)
     timings.wall = time.monotonic() - started
-    _print("without waiting, 8 at once", timings, clock)
+    _print(f"without waiting, {AT_ONCE} at once", timings, clock)
     return len(timings.seconds["answer"]) / timings.wall, not timings.errors
 
 

@@ -1,5 +1,6 @@
 """The WSGI entry point of the site."""
 
+import gc
 import os
 from typing import Any
 
@@ -31,3 +32,8 @@ class Application(WSGIHandler):
 
 django.setup(set_prefix=False)
 application = Application()
+# A request leaves hardly any cycles behind, but makes so many objects that looking for some took a
+# fifth of its processor time, most of it among everything that was loaded above, which stays.
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 20, 20)

@@ -37,8 +37,9 @@ def show_trial(
     progress = selectors.progress_of(participation)
     if progress.current is None:
         return redirect_to_step_page(participation)
+    is_new = progress.current.shown_at is None
     current = answers.show_trial(trial=progress.current)
-    context = trial_page.context(participation.study, progress, current, form)
+    context = trial_page.context(participation.study, progress, current, form, is_new=is_new)
     status = 422 if form else 200
     return render_step(request, step, participation, context, template="trial", status=status)
 

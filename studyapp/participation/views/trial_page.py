@@ -24,12 +24,15 @@ from studyapp.participation.views.players import (
 
 
 def context(
-    study: Study, progress: TrialProgress, trial: Trial, form: AnswerForm | None
+    study: Study, progress: TrialProgress, trial: Trial, form: AnswerForm | None, *, is_new: bool
 ) -> dict[str, Any]:
-    """The template's context for a trial; `form` is a rejected answer, shown again."""
+    """The template's context for a trial; `form` is a rejected answer, shown again.
+
+    Of a trial that `is_new`, shown for the first time, nothing can have been heard.
+    """
     numbered = progress.counted_with(trial)
     trial.item = selectors.item_of(trial)
-    heard = selectors.heard_clips(trial)
+    heard = set() if is_new else selectors.heard_clips(trial)
     seconds = sum(stimulus.seconds for stimulus in trial.item.stimuli)
     answered = sum(hasattr(one, "response") for one in numbered)
     is_practice = trial.kind == Trial.Kind.PRACTICE

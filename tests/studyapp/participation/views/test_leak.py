@@ -218,8 +218,8 @@ def a_longer_page(patch: pytest.MonkeyPatch) -> None:
     """The page of one method has one extra space in a player."""
     honest = trial_page.context
 
-    def told(study: Study, passage: Any, trial: Any, *rest: Any) -> dict[str, Any]:
-        context = honest(study, passage, trial, *rest)
+    def told(study: Study, passage: Any, trial: Any, *rest: Any, **named: Any) -> dict[str, Any]:
+        context = honest(study, passage, trial, *rest, **named)
         if method_of(trial.participation_id) == METHODS[0]:
             context["players"][0]["peaks"] += " "
         return context

@@ -28,10 +28,10 @@ def test_queries_of_every_page(client: Client, trials: int) -> None:
     counts["events"] = queries(lambda: passages.hear(client, study, trial)) - 1
     counts["answer"] = queries(lambda: passages.answer(client, study, trial))
     assert counts == {
-        "start": 4,
+        "start": 6,
         "consent": 3,
-        "agree": 15,
-        "first showing": 5,
+        "agree": 18,
+        "first showing": 4,
         "showing": 4,
         "sound": 1,
         "events": 6,
