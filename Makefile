@@ -14,7 +14,7 @@ LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audio
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-sae bench-sae-rates bench-sae-truth bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
-  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-steering bench-recurrence bench-scale bench-fuzz bench-pieces bench-rehearsal lock clean help
+  bench-extraction bench-arrivals bench-consent bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-steering bench-recurrence bench-scale bench-fuzz bench-pieces bench-rehearsal lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -68,7 +68,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-scale bench-fuzz bench-machines bench-pieces bench-recurrence
+bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-consent bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-scale bench-fuzz bench-machines bench-pieces bench-recurrence
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -112,6 +112,11 @@ bench-extraction: $(VENV)/.demo
 
 bench-arrivals: $(VENV)/.test
 	$(BIN)/python -m benchmarks.arrivals
+	$(BIN)/python -m benchmarks.arrivals --participants 500 --within 10
+
+# From a hundred participations to a hundred thousand.
+bench-consent: $(VENV)/.test
+	$(BIN)/python -m benchmarks.participants.consent
 
 bench-kills: $(VENV)/.test
 	$(BIN)/python -m benchmarks.kills --kills 1000 --database sqlite

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from studyapp.core.prepared import prepared
+from studyapp.core.database.prepared import prepared
 from studyapp.models import Event, Participation, Trial
 
 

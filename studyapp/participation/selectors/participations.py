@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from studyapp.core.prepared import prepared
+from studyapp.core.database.prepared import prepared
 from studyapp.models import Participation, StepRecord, Study
 from studyapp.models.steps import NEEDED, Step
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from studyapp.core.prepared import prepared
+from studyapp.core.database.prepared import prepared
 from studyapp.models import Item, Participation, StepRecord, Study, Trial
 from studyapp.models.studies import STIMULI
 from studyapp.models.trial_kinds import MOST_CLIPS, TRIAL_KINDS, in_order

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext
 
-from studyapp.core.prepared import prepared
+from studyapp.core.database.prepared import prepared
 from studyapp.models import Event, Item, Participation, Response, Trial
 from studyapp.models.studies import STIMULI
 

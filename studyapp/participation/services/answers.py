@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils.crypto import constant_time_compare
 
 from studyapp.core import clock
-from studyapp.core.durability import on_disk_with_the_next
+from studyapp.core.database.durability import on_disk_with_the_next
 from studyapp.core.errors import NotHeardError, ParticipationError
 from studyapp.models import Participation, Response, Trial
 from studyapp.models.steps import Step

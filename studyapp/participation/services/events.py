@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from studyapp.core import clock
-from studyapp.core.durability import on_disk_with_the_next
+from studyapp.core.database.durability import on_disk_with_the_next
 from studyapp.models import Event, Participation, Study
 from studyapp.participation.selectors import events as selectors
 

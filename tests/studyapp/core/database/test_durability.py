@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection, transaction
 
-from studyapp.core.durability import on_disk_with_the_next
+from studyapp.core.database.durability import on_disk_with_the_next
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError
 
-from studyapp.core.prepared import prepared
+from studyapp.core.database.prepared import prepared
 from studyapp.models import Item, Study
 from tests.studyapp.factories import make_study
 
