@@ -166,10 +166,11 @@ def _refuses_schema(response: httpx.Response) -> bool:
 def _error_in(response: httpx.Response, found: Any) -> tuple[int, Any]:
     """The HTTP code, and the error in the reply's JSON if there is one.
 
-    Routers report the error of the server behind them with status 200: then its code counts.
+    Routers report the error of the server behind them with status 200: then its code counts. An
+    empty one is none.
     """
     error = found.get("error") if isinstance(found, dict) else None
-    if response.status_code == 200 and isinstance(error, dict):
+    if response.status_code == 200 and error and isinstance(error, dict):
         return _code_of(error), error
     return response.status_code, error
 

@@ -130,6 +130,14 @@ def test_an_outage_is_no_answer_and_a_later_start_asks_the_rest(tmp_path: Path, 
     assert reasons(tmp_path) == [""] * 3
 
 
+def test_an_answer_beside_an_empty_error_is_an_answer(tmp_path: Path) -> None:
+    with serving(lambda number, tries: "empty error") as server:
+        make(tmp_path, server, 1)
+        label(tmp_path)
+    assert reasons(tmp_path) == [""]
+    assert set(server.tries.values()) == {1}
+
+
 @pytest.mark.parametrize("is_router", [False, True])
 def test_a_server_without_json_schema_is_asked_in_words_and_the_label_says_so(
     tmp_path: Path, is_router: bool

@@ -73,6 +73,8 @@ def completion_of(reply: dict[str, Any], fault: str = "") -> dict[str, Any]:
         made["choices"] = [{"message": {"content": ""}, "finish_reason": "content_filter"}]
     if fault == "broke off":
         made["choices"][0]["finish_reason"] = "error"
+    if fault == "empty error":
+        made["error"] = {}
     if usage := reply.get("usageMetadata"):
         audio = usage["promptTokensDetails"][0]["tokenCount"]
         made["usage"] = {
