@@ -39,12 +39,17 @@ def moved_records(
         if one.intervention == PLAIN
     }
     moves: dict[tuple[str, str], list[np.ndarray]] = {}
+    along: dict[int, list[np.ndarray]] = {}
     for row, one in enumerate(clips):
         if one.alpha == 1.0:
             before = plain[one.asked.beside(config), one.seed]
             move = (latents[row] - latents[before]) / spread
-            moves.setdefault((one.feature, one.intervention), []).append(move)
-    random = np.abs(moves.pop(("", POOL))).mean(axis=0)
+            if one.intervention == POOL:
+                along.setdefault(one.draw, []).append(move)
+            else:
+                moves.setdefault((one.feature, one.intervention), []).append(move)
+    # Over seeds first, as of features: the size of single clips' moves would be larger by noise.
+    random = np.mean([np.abs(np.mean(each, axis=0)) for each in along.values()], axis=0)
     for (feature, intervention), each in moves.items():
         mean = np.mean(each, axis=0)
         own = None if feature.startswith(PAIR) else index_of(feature)

@@ -319,7 +319,9 @@ class MovedRecord:
         "deviations over validation tracks"
     )
     seeds: int = column("seeds behind it")
-    random_moved: float = column("mean absolute change of it along the random directions")
+    random_moved: float = column(
+        "size of the same change along a random direction, mean over directions"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
