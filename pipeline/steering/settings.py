@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf, isfinite
 
 from pipeline.config.sections import parse_hookpoint
 from pipeline.errors import PipelineError
@@ -55,13 +56,15 @@ class SteeringConfig:
     def __post_init__(self) -> None:
         if self.layer not in ("", SEARCH):
             parse_hookpoint(self.layer)
-        if min(self.features, self.takes, self.seconds) <= 0:
+        if min(self.features, self.takes) <= 0 or not 0 < self.seconds < inf:
             raise PipelineError(
                 f"features is {self.features}, takes {self.takes}, seconds {self.seconds:g}; each "
-                "must be over 0"
+                "must be over 0 and finite"
             )
         if not self.alphas or len(set(self.alphas)) < len(self.alphas):
             raise PipelineError(f"alphas is {list(self.alphas)}; it must name different strengths")
+        if not all(map(isfinite, self.alphas)):
+            raise PipelineError(f"alphas is {list(self.alphas)}; each must be a finite number")
         for name, value, known in (("halves", self.halves, HALVES), ("when", self.when, WHEN)):
             if value not in known:
                 raise PipelineError(f"{name} is {value!r}; known: {', '.join(known)}")
@@ -122,7 +125,7 @@ class HorizonsConfig(EvaluationConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.stop < 2 or self.seconds < self.stop + 1:
+        if not (self.stop >= 2 and self.seconds >= self.stop + 1):
             raise PipelineError(
                 f"the intervention stops at {self.stop:g} s of {self.seconds:g} s; there must be "
                 "2 s or more before it, and 1 s or more after it"

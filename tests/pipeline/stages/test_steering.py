@@ -191,5 +191,10 @@ def test_a_run_without_exemplars_or_with_another_subject_is_refused(
 def test_the_command_refuses_what_makes_no_sense(
     directory: RunDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["steer", str(directory.path), "--features", "0"]) == 2
-    assert "must be over 0" in capsys.readouterr().err
+    for option, value, said in (
+        ("--features", "0", "must be over 0"),
+        ("--seconds", "nan", "seconds nan; each must be over 0 and finite"),
+        ("--alpha", "nan", "alphas is [nan]; each must be a finite number"),
+    ):
+        assert main(["steer", str(directory.path), option, value]) == 2
+        assert said in capsys.readouterr().err

@@ -123,6 +123,7 @@ def test_the_windows_lie_within_the_clip() -> None:
     [
         ({"stop": 1.5}, "stops at 1.5 s of 8 s; there must be 2 s or more before it"),
         ({"stop": 7.5}, "and 1 s or more after it"),
+        ({"stop": float("nan")}, "stops at nan s of 8 s"),
         ({"schedule": ((0.0, 1.0),)}, "a schedule of their own"),
         ({"interventions": ("add", "prompt")}, "the intervention 'prompt' has no vector"),
     ],
