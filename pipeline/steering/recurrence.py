@@ -8,9 +8,10 @@ is depends on the texture too, so it is compared with fits to the second stretch
 which has its instruments, pitches, chords and density, but not its motif.
 
 Sources: the cross-correlation of pitch over time at every transposition is that of Ellis and
-Poliner (2007), "Identifying cover songs with chroma features", ICASSP, on a logarithmic axis of
-frequency in place of chroma, so that octaves count. The two maps and the null are ours. Motifs are
-found in the tempo in which they were; `benchmarks/recurrence` measures how well.
+Poliner (2007), "Identifying 'Cover Songs' with Chroma Features and Dynamic Programming Beat
+Tracking", ICASSP, on a logarithmic axis of frequency in place of chroma, so that octaves count, and
+without their tracking of beats. The two maps and the null are ours. Motifs are found in the tempo
+in which they were; `benchmarks/recurrence` measures how well.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ Row = Mapping[str, Any]
 
 
 def steered(directory: RunDirectory, sae: str, feature: str) -> list[SteeringRecord]:
-    """The clips that `python -m pipeline steer` made of the feature, by prompt of the clip without
-    steering, seed, intervention and α; empty if it was not steered."""
+    """The clips that `python -m pipeline steer` made of the feature, by seed, intervention and α;
+    empty if it was not steered."""
     relative = f"steering/{sae}.parquet"
     if not directory.has(relative):
         return []
