@@ -27,8 +27,8 @@ from pipeline.estimate.sizes import (
 BASE = 0.5e9
 """Memory of Python and its libraries, bytes."""
 TRACK = 9e3
-"""Memory per track of the corpus's table and of what is kept by track, bytes: the largest growth
-that `make bench-scale` found in a stage was 8.8 kB."""
+"""Memory per track of the corpus's table and of what is kept by track, bytes: more than twice the
+largest growth that `make bench-scale` found in a stage, 3.3 kB, whose tracks have no captions."""
 CODEC_FLOPS = 8.7e9
 """Operations of EnCodec's encoder per second of sound, from the shapes of MusicGen's 32 kHz one."""
 CLAP_FLOPS = 11.8e9
