@@ -122,7 +122,7 @@ bench-kills: $(VENV)/.test
 	$(BIN)/python -m benchmarks.kills --kills 1000 --database sqlite
 	$(BIN)/python -m benchmarks.kills --kills 1000 --database postgresql
 
-# About nine minutes on two quiet cores.
+# About ten minutes on two quiet cores.
 bench-load: $(VENV)/.test
 	$(BIN)/python -m benchmarks.load
 

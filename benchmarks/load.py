@@ -60,7 +60,7 @@ CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 AT_ONCE = 16
 """Visitors without waiting; as many as our server has threads."""
-MOST_IN_BURST = 600
+MOST_IN_BURST = 400
 """Participants without waiting."""
 PREPARE = """
 from tests.studyapp.factories import make_features, make_run, make_study
@@ -144,7 +144,7 @@ class Visitor:
             fresh = self._line is None
             try:
                 if self._line is None:
-                    self._line = socket.create_connection(self._address, timeout=60)
+                    self._line = socket.create_connection(self._address, timeout=120)
                 head, data = _exchange(self._line, request)
             except OSError:
                 self.close()
