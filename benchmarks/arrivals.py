@@ -59,8 +59,8 @@ class Arrived:
     """The outcomes of all arrivals."""
 
     statuses: Counter[int]
-    failures: int
-    """Requests without a response."""
+    failures: Counter[str]
+    """Requests without a response, by what happened."""
     slowest: float
     """Duration of the slowest request, seconds."""
     seconds: float
@@ -97,12 +97,15 @@ def _tell(site: Served, database: str, design: str, options: argparse.Namespace)
     count = options.participants
     arrived = _arrive(f"{site.url}/s/{design}/", count, options.within)
     report = json.loads(site.python(REPORT.format(design=design)))
+    lost = arrived.failures.total()
     broken = sum(n for status, n in arrived.statuses.items() if status >= 500)
     print(f"{database:<11}{design:<9}{report['placed']:>7}{report['places']:>6}"
           f"{report['least']:>5}–{report['most']:<2}{report['twice']:>6}{broken:>5}"
-          f"{arrived.failures:>5}{arrived.slowest:>8.2f}s{arrived.seconds:>7.1f}s")  # fmt: skip
+          f"{lost:>5}{arrived.slowest:>8.2f}s{arrived.seconds:>7.1f}s")  # fmt: skip
+    for failure, count in arrived.failures.items():
+        print(f"  {count} × {failure}")
     return bool(
-        broken == arrived.failures == report["twice"] == 0
+        broken == lost == report["twice"] == 0
         and report["placed"] == min(count, report["places"])
         and report["most"] - report["least"] <= 1
         and report["trials"] == [4]
@@ -127,7 +130,7 @@ def _arrive(link: str, count: int, within: float) -> Arrived:
                         statuses[status] += 1
                         took.append(seconds)
             except httpx.HTTPError as error:
-                failures.append(str(error))
+                failures.append(f"{type(error).__name__}: {error}")
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
     started = time.monotonic()
@@ -135,7 +138,7 @@ def _arrive(link: str, count: int, within: float) -> Arrived:
         thread.start()
     for thread in threads:
         thread.join()
-    return Arrived(statuses, len(failures), max(took, default=0.0), time.monotonic() - started)
+    return Arrived(statuses, Counter(failures), max(took, default=0.0), time.monotonic() - started)
 
 
 def _enter(client: httpx.Client, link: str, number: int) -> list[tuple[int, float]]:

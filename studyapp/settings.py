@@ -157,7 +157,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # WAL alone lost 158 of 200 simultaneous assignments; immediate transactions lose none.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        # Seconds to wait for another writer. Who waits is not served in order, so that on a machine
+        # that was far too busy some arrivals of a burst waited for over twenty.
+        "timeout": 60,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
     # It has password hashes and sessions; SQLite gives its companion files the same mode.
