@@ -92,6 +92,7 @@ def undefined(code: str) -> str:
 def test_the_code_of_every_benchmark_that_has_some_is_found() -> None:
     assert {where.partition(":")[0] for where in CODE} == {
         "arrivals.py", "common/served.py", "kills.py", "load.py", "page_weight.py",
+        "participants/consent.py",
         "rehearsal/__main__.py", "runs/pieces.py", "simulated/pairs.py",
     }  # fmt: skip
 
