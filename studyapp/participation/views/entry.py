@@ -205,6 +205,7 @@ def _test(request: HttpRequest, slug: str, study: Study) -> HttpResponse:
     if request.method == "HEAD":
         return HttpResponse()
     begun = preview.begin_test(study=study, test_study=request.GET["STUDY_ID"], identity=identity)
+    steps.choose_language(participation=begun, language=visitor.language_of(request, study))
     response = redirect_to_step_page(begun)
     visitor.remember(response, begun)
     return response

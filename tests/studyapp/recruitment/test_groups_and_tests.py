@@ -182,6 +182,16 @@ def test_a_test_participants_passage_counts_nowhere_and_leads_back_with_the_real
     assert rows == []
 
 
+def test_a_test_participant_reads_the_language_of_their_browser(
+    service: Prolific, study: Study, tested: str
+) -> None:
+    Study.objects.filter(pk=study.pk).update(languages=["en", "de"])
+    service.submit(PID, SESSION, "ACTIVE", tested)
+    link = f"/s/{study.slug}/?PROLIFIC_PID={PID}&SESSION_ID={SESSION}&STUDY_ID={tested}"
+    Client(headers={"accept-language": "de"}).get(link)
+    assert Participation.objects.get().language == "de"
+
+
 def test_only_prolifics_test_participants_are_led_to_the_copy(
     service: Prolific, study: Study, tested: str, settings: Any
 ) -> None:
