@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +35,15 @@ def import_run(*, directory: Path | str, name: str, project: Project | None = No
     Raises `RunError` if the run is not finished, if a file differs, or if the name is taken.
     `directory` may be the URL of a store, such as `s3://BUCKET/PREFIX`: the files stay there.
     """
-    with refusals(), transaction.atomic():
-        run = _registered(directory, name, Run.State.NEW, project)
+    with refusals(), ExitStack() as undone, transaction.atomic():
+        files, remote = _opened(directory)
+        if remote:
+            # What was copied of it, if it does not become a run.
+            undone.callback(shutil.rmtree, files.path, ignore_errors=True)
+        run = _registered(files, remote, name, Run.State.NEW, project)
         check_files(run_directory(run))
         executor.index_run(run=run)
+        undone.pop_all()
     return run
 
 
@@ -46,7 +53,7 @@ def request_import(*, directory: Path, name: str, project: Project | None) -> Ru
     Raises `RunError` at once if the run is not finished, or if the name is taken.
     """
     with refusals(), transaction.atomic():
-        run = _registered(directory, name, Run.State.QUEUED, project)
+        run = _registered(*_opened(directory), name, Run.State.QUEUED, project)
         jobs.enqueue(kind=lifecycle.IMPORT_KIND, target=run.pk, queue=Job.Queue.CPU)
     return run
 
@@ -64,9 +71,10 @@ def finish_import(*, run: Run, lease: jobs.JobLease) -> None:
         raise jobs.WorkError(str(error)) from error
 
 
-def _registered(place: Path | str, name: str, state: str, project: Project | None) -> Run:
+def _registered(
+    files: RunDirectory, remote: str, name: str, state: str, project: Project | None
+) -> Run:
     """Create the row for a run directory in which every stage is done."""
-    files, remote = _opened(place)
     config = files.description().get("config")
     if not isinstance(config, dict):
         raise RunError(f"{files} has a run.json without a config; is it a run directory?")

@@ -106,7 +106,7 @@ def test_a_run_waits_while_the_store_is_away_and_goes_on_when_it_is_back(
 
 
 def test_a_run_in_a_store_is_imported_and_its_files_stay_there(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     monkeypatch.setenv("EARWITNESS_CACHE", str(tmp_path / "cache"))
     url = f"s3://{store.bucket()}/runs/theirs"
@@ -121,6 +121,7 @@ def test_a_run_in_a_store_is_imported_and_its_files_stay_there(
     assert (
         folders.directory_of(run=run).joinpath(clip).read_bytes() == made.path_of(clip).read_bytes()
     )
+    copied = {path.name for path in (settings.DATA / "runs").iterdir()}
     for again, fault in (
         (url, "is already imported as run 'theirs'"),
         (f"{url}-missing", "is missing; is .* a run directory"),
@@ -135,3 +136,5 @@ def test_a_run_in_a_store_is_imported_and_its_files_stay_there(
     with pytest.raises(CommandError, match=r"corpus\.parquet is missing or differs"):
         call_command("import_run", url, "--name", "again")
     assert not Run.objects.exists()
+    # What is refused leaves no copies behind.
+    assert {path.name for path in (settings.DATA / "runs").iterdir()} == copied
