@@ -13,9 +13,13 @@ from pipeline.store.tables import (
     EffectRecord,
     ExemplarRecord,
     FeatureRecord,
+    HorizonEffectRecord,
+    HorizonRecord,
     ImprovedRecord,
     LabelCandidate,
+    LayerScoreRecord,
     MeanSlopeRecord,
+    MovedRecord,
     NeighbourRecord,
     OutputScoreRecord,
     OverallRecord,
@@ -36,7 +40,8 @@ TABLES = [
     TrackRecord, TrainingRecord, FeatureRecord, NeighbourRecord, ExemplarRecord, LabelCandidate,
     OverallRecord, QualityRecord, ScoreRecord, SetAsideRecord, SteeringRecord,
     EffectRecord, SlopeRecord, MeanSlopeRecord, ImprovedRecord, OutputScoreRecord,
-    SelectionRecord, AblationRecord,
+    SelectionRecord, AblationRecord, HorizonRecord, HorizonEffectRecord, LayerScoreRecord,
+    MovedRecord,
 ]  # fmt: skip
 
 

@@ -96,6 +96,7 @@ CONTRACT = [
     "plays_5",
     "heard_ms_4",
     "heard_ms_5",
+    *(f"clip_clap_{n}" for n in range(1, 6)),
 ]
 FILES = {
     "responses.csv", "participants.csv", "trials.csv", "events.csv", "problems.csv", "labels.csv",
