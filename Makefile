@@ -60,7 +60,7 @@ unit: $(VENV)/.test
 	EARWITNESS_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 $(ON_POSTGRESQL)
 
 # Tests of locks, races and counts run again on PostgreSQL, the database of larger sites.
-ON_POSTGRESQL := $(wildcard tests/studyapp/*/services) $(addprefix tests/studyapp/,core/test_addresses.py core/test_clock.py core/test_installation.py exports jobs recruitment results hosting/test_backups.py)
+ON_POSTGRESQL := $(wildcard tests/studyapp/*/services) $(addprefix tests/studyapp/,core/database core/test_addresses.py core/test_clock.py core/test_installation.py exports jobs recruitment results hosting/test_backups.py)
 
 # The browser tests need Debian's Chromium; root installs it here.
 chromium:
