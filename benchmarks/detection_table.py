@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import PipelineError
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ScoreRecord, records_from
+from pipeline.store.tables import ScoreRecord
 
 RESAMPLES = 10_000
 

@@ -16,6 +16,7 @@ from pipeline.corpus.tracks import usable_in_table_order
 from pipeline.errors import PipelineError
 from pipeline.features.summaries import Summaries, open_summaries
 from pipeline.progress import Progress
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
     ExemplarRecord,
@@ -23,7 +24,6 @@ from pipeline.store.tables import (
     LabelCandidate,
     NeighbourRecord,
     TrackRecord,
-    records_from,
 )
 
 Floats = npt.NDArray[np.float64]

@@ -26,8 +26,9 @@ from pipeline.sae import checkpoint
 from pipeline.sae.model import TopKSae
 from pipeline.sae.specs import SaeSpec
 from pipeline.store.activations import ShardFacts, shard_path
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import TrackRecord, table_of
+from pipeline.store.tables import TrackRecord
 from pipeline.store.writers import StageWriter
 
 HOOKPOINT = "decoder.layers.3.resid_post"

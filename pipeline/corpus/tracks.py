@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import SetAsideRecord, TrackRecord, records_from
+from pipeline.store.tables import SetAsideRecord, TrackRecord
 
 SET_ASIDE = "activations/set_aside.parquet"
 

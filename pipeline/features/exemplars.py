@@ -15,8 +15,9 @@ from pipeline.features.summaries import open_summaries
 from pipeline.sae import checkpoint
 from pipeline.sae.frames import TrackReader
 from pipeline.sae.specs import feature_key
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, records_from
+from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord
 
 
 class Chosen(NamedTuple):

@@ -13,10 +13,7 @@ from typing import ClassVar
 
 from pipeline.config import RunConfig
 from pipeline.context import Floats, SaeContext
-from pipeline.store.tables import (
-    FeatureRecord,
-    LabelCandidate,
-)
+from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 
 class Labeler(ABC):

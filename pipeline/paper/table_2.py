@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from pipeline.paper.sweep import Run, Sweep
 from pipeline.steering.table import TABLE_2
-from pipeline.store.tables import ImprovedRecord, records_from
+from pipeline.store.records import records_from
+from pipeline.store.steering_tables import ImprovedRecord
 
 INTERVENTION = "add"
 

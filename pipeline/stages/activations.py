@@ -28,8 +28,9 @@ from pipeline.parallel import Advance
 from pipeline.pieces import key_of
 from pipeline.progress import Progress
 from pipeline.store.activations import PLAN, ShardFacts, shard_path
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import SetAsideRecord, TrackRecord, table_of
+from pipeline.store.tables import SetAsideRecord, TrackRecord
 from pipeline.store.writers import Piece, PieceWriter, StageWriter
 from pipeline.subjects import load_subject
 from pipeline.subjects.base import ActivationSource, SubjectFacts

@@ -23,8 +23,9 @@ from pipeline.errors import PipelineError
 from pipeline.parallel import map_in_threads
 from pipeline.progress import Progress
 from pipeline.registry import resolve
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import TrackRecord, table_of
+from pipeline.store.tables import TrackRecord
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:

@@ -20,8 +20,9 @@ from pipeline.features.exemplars import choose, exemplar_records, peak_seconds
 from pipeline.parallel import Advance, map_in_threads
 from pipeline.progress import PieceSteps, Progress
 from pipeline.stages.per_feature import PerFeature
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ExemplarRecord, TrackRecord, table_of
+from pipeline.store.tables import ExemplarRecord, TrackRecord
 from pipeline.store.writers import Piece, PieceWriter, StageWriter
 
 

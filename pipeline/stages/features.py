@@ -23,8 +23,9 @@ from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import StoredSae
 from pipeline.sae.specs import feature_key
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import FeatureRecord, NeighbourRecord, table_of
+from pipeline.store.tables import FeatureRecord, NeighbourRecord
 from pipeline.store.writers import Piece, PieceWriter, StageWriter, Writer
 
 

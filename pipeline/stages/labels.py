@@ -32,8 +32,9 @@ from pipeline.labelers.distinct import distinct, names_of
 from pipeline.parallel import Advance
 from pipeline.progress import PieceSteps, Progress
 from pipeline.stages.per_feature import SHARED, PerFeature
+from pipeline.store.records import records_from, table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import LabelCandidate, records_from, table_of
+from pipeline.store.tables import LabelCandidate
 from pipeline.store.writers import Piece, PieceWriter, StageWriter, Writer
 
 

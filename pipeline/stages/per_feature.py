@@ -15,8 +15,9 @@ from pipeline.config import RunConfig
 from pipeline.context import SaeContext, open_context
 from pipeline.corpus.tracks import usable_tracks
 from pipeline.progress import Progress
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import FeatureRecord, records_from
+from pipeline.store.tables import FeatureRecord
 
 SHARED = "shared."
 """How the names of pieces begin that are computed once per run."""

@@ -30,8 +30,9 @@ from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import StoredSae
 from pipeline.sae.evaluate import evaluate, frames_of_tracks
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import QualityRecord, TrackRecord, table_of
+from pipeline.store.tables import QualityRecord, TrackRecord
 from pipeline.subjects import STANDINS, load_subject
 from pipeline.subjects.base import Replacement, Subject
 

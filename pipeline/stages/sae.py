@@ -30,8 +30,9 @@ from pipeline.sae.snapshots import StoredSnapshots
 from pipeline.sae.specs import SaeSpec, seed_of, specs
 from pipeline.sae.trainer import TrainedSae, Wanted, train_alone, train_together
 from pipeline.store.activations import ShardFacts, shard_paths
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import TrainingRecord, table_of
+from pipeline.store.tables import TrainingRecord
 from pipeline.store.writers import Piece, PieceWriter, StageWriter
 
 

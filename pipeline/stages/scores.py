@@ -28,8 +28,9 @@ from pipeline.progress import PieceSteps, Progress
 from pipeline.scorers import scorer
 from pipeline.scorers.base import Scorer
 from pipeline.stages.per_feature import SHARED, PerFeature
+from pipeline.store.records import records_from, table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ScoreRecord, records_from, table_of
+from pipeline.store.tables import ScoreRecord
 from pipeline.store.writers import Piece, PieceWriter, StageWriter
 
 TEXTS = "texts"

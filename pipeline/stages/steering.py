@@ -26,11 +26,9 @@ from pipeline.parallel import torch_threads
 from pipeline.progress import Progress
 from pipeline.steering.generation import steer_sae
 from pipeline.steering.settings import SteeringConfig
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
-    SteeringRecord,
-    table_of,
-)
+from pipeline.store.steering_tables import SteeringRecord
 from pipeline.subjects import STANDINS, load_subject
 
 

@@ -34,8 +34,9 @@ from pipeline.steering.plan import Clip, planned
 from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.tools import Tools, aims_of_sae, checked, exemplar_embeddings, loaded
 from pipeline.steering.vectors import drawn_features
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
+from pipeline.store.steering_tables import (
     AblationRecord,
     EffectRecord,
     ImprovedRecord,
@@ -45,7 +46,6 @@ from pipeline.store.tables import (
     OutputScoreRecord,
     SelectionRecord,
     SlopeRecord,
-    table_of,
 )
 from pipeline.store.writers import StageWriter
 

@@ -33,8 +33,9 @@ from pipeline.steering.plan import planned
 from pipeline.steering.settings import HorizonsConfig
 from pipeline.steering.tools import Tools, aims_of_sae, checked, exemplar_embeddings, loaded
 from pipeline.steering.vectors import drawn_features
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import HorizonEffectRecord, HorizonRecord, table_of
+from pipeline.store.steering_tables import HorizonEffectRecord, HorizonRecord
 from pipeline.store.writers import StageWriter
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.steering import slopes as estimate
 from pipeline.steering.table import ABLATIONS, MEASURES, Effects
-from pipeline.store.tables import AblationRecord
+from pipeline.store.steering_tables import AblationRecord
 
 OWN, RANDOM = ABLATIONS
 

@@ -26,7 +26,7 @@ from pipeline.steering.plan import PLAIN, POOL, Clip, digest
 from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.vectors import index_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import EffectRecord
+from pipeline.store.steering_tables import EffectRecord
 from pipeline.store.writers import Scratch
 from pipeline.subjects.base import Generated
 

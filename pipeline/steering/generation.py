@@ -20,9 +20,7 @@ from pipeline.steering.material import material_of
 from pipeline.steering.settings import SteeringConfig
 from pipeline.steering.vectors import drawn_features
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
-    SteeringRecord,
-)
+from pipeline.store.steering_tables import SteeringRecord
 from pipeline.store.writers import StageWriter
 from pipeline.subjects.base import Generated, Request
 

@@ -25,7 +25,7 @@ from pipeline.progress import Progress
 from pipeline.steering.interventions import Material, add, random_pool
 from pipeline.steering.output_score import PIECES, divergences, pieces
 from pipeline.steering.settings import SEARCH
-from pipeline.store.tables import LayerScoreRecord
+from pipeline.store.steering_tables import LayerScoreRecord
 
 RANDOM = 8
 """Random directions per block, each as long as the median β."""

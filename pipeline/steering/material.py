@@ -20,13 +20,13 @@ from pipeline.steering.interventions import Material
 from pipeline.steering.pairs import Pair, mean_differences, read_pairs
 from pipeline.steering.settings import SteeringConfig
 from pipeline.steering.vectors import largest_over_exemplars
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
     ExemplarRecord,
     FeatureRecord,
     LabelCandidate,
     NeighbourRecord,
-    records_from,
 )
 
 CONTROL_METHOD = "random-label"

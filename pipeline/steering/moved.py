@@ -14,7 +14,7 @@ from pipeline.steering.interventions import PAIR
 from pipeline.steering.plan import PLAIN, POOL, Clip
 from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.vectors import index_of
-from pipeline.store.tables import MovedRecord
+from pipeline.store.steering_tables import MovedRecord
 
 MOST = 10
 """Other features that are listed per feature and intervention."""

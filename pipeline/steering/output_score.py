@@ -24,7 +24,7 @@ from torch import Tensor
 
 from pipeline.progress import Progress
 from pipeline.steering.interventions import Material, add, random_pool
-from pipeline.store.tables import OutputScoreRecord, SelectionRecord, SlopeRecord
+from pipeline.store.steering_tables import OutputScoreRecord, SelectionRecord, SlopeRecord
 from pipeline.subjects.base import Intervention, Request
 
 PIECES = 2

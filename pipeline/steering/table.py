@@ -10,15 +10,15 @@ import numpy as np
 from pipeline.steering import slopes as estimate
 from pipeline.steering.interventions import PAIR
 from pipeline.steering.plan import POOL
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
+from pipeline.store.steering_tables import (
     AblationRecord,
     EffectRecord,
     ImprovedRecord,
     MeanSlopeRecord,
     SelectionRecord,
     SlopeRecord,
-    records_from,
 )
 
 MEASURES = ("similarity", "label_similarity", "concept_score")

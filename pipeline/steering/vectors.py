@@ -16,12 +16,9 @@ from pipeline.sae.adopted import Adopted
 from pipeline.sae.checkpoint import StoredSae
 from pipeline.sae.specs import seed_of
 from pipeline.steering.settings import SteeringConfig
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
-    ExemplarRecord,
-    FeatureRecord,
-    records_from,
-)
+from pipeline.store.tables import ExemplarRecord, FeatureRecord
 from pipeline.subjects.base import Intervention, SteeringVector
 
 

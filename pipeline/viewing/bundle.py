@@ -23,14 +23,9 @@ from pipeline.corpus import audio
 from pipeline.errors import NoActivationsError, PipelineError
 from pipeline.labelers import is_control
 from pipeline.progress import Progress
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
-    ExemplarRecord,
-    FeatureRecord,
-    LabelCandidate,
-    ScoreRecord,
-    records_from,
-)
+from pipeline.store.tables import ExemplarRecord, FeatureRecord, LabelCandidate, ScoreRecord
 from pipeline.viewing import spectrogram
 from pipeline.viewing.facts import FeatureFacts, SaeReader, Timeline
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.corpus.tracks import usable_tracks
 from pipeline.store.activations import ShardFacts
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import NeighbourRecord, TrackRecord, records_from
+from pipeline.store.tables import NeighbourRecord, TrackRecord
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import PipelineError
 from pipeline.labelers import is_control
 from pipeline.scorers import COMPARABLE
+from pipeline.store.records import records_from, schema_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
+from pipeline.store.steering_tables import (
     ImprovedRecord,
     MeanSlopeRecord,
     OutputScoreRecord,
     SelectionRecord,
     SlopeRecord,
-    records_from,
-    schema_of,
 )
 
 if TYPE_CHECKING:

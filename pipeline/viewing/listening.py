@@ -20,8 +20,9 @@ from pipeline.config import RunConfig
 from pipeline.corpus import audio
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import FeatureRecord, TrackRecord, records_from
+from pipeline.store.tables import FeatureRecord, TrackRecord
 
 if TYPE_CHECKING:
     from pipeline.subjects.base import ActivationSource

@@ -16,8 +16,9 @@ from pipeline.errors import PipelineError
 from pipeline.steering.plan import POOL
 from pipeline.steering.slopes import over_seeds
 from pipeline.steering.table import MEASURES
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import SteeringRecord, records_from
+from pipeline.store.steering_tables import SteeringRecord
 
 if TYPE_CHECKING:
     import numpy as np

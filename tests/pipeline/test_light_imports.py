@@ -7,7 +7,8 @@ import sys
 
 HEAVY = ("torch", "transformers", "librosa", "sklearn", "pandas", "scipy", "pyarrow", "soundfile")
 LIGHT = (
-    "config", "errors", "store.run_directory", "store.tables", "store.activations", "run",
+    "config", "errors", "store.run_directory", "store.tables", "store.steering_tables",
+    "store.activations", "run",
     "progress", "registry", "identity", "corpus.adapters", "corpus.audio", "subjects", "__main__",
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
     ExemplarRecord,
@@ -18,7 +19,6 @@ from pipeline.store.tables import (
     NeighbourRecord,
     ScoreRecord,
     TrackRecord,
-    table_of,
 )
 from pipeline.store.writers import StageWriter
 

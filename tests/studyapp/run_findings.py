@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
     ExemplarRecord,
@@ -17,7 +18,6 @@ from pipeline.store.tables import (
     ScoreRecord,
     TrackRecord,
     TrainingRecord,
-    table_of,
 )
 from tests.studyapp.run_directories import write_clip
 

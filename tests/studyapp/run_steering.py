@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
+from pipeline.store.steering_tables import (
     AblationRecord,
     EffectRecord,
     ImprovedRecord,
@@ -12,7 +13,6 @@ from pipeline.store.tables import (
     OutputScoreRecord,
     SelectionRecord,
     SlopeRecord,
-    table_of,
 )
 
 STAGE = "steering-evaluation"

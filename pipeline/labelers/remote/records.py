@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pipeline.context import SaeContext
 from pipeline.labelers.remote.answers import Answer, Overall
 from pipeline.labelers.remote.questions import Question
-from pipeline.store.tables import LabelCandidate, OverallRecord, table_of
+from pipeline.store.records import table_of
+from pipeline.store.tables import LabelCandidate, OverallRecord
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from pipeline.steering import slopes as estimate
 from pipeline.steering.horizons.continuity import Continuity, Moves, beyond_continuity
 from pipeline.steering.horizons.windows import LAST, Window
 from pipeline.steering.plan import POOL
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import HorizonEffectRecord, HorizonRecord, records_from
+from pipeline.store.steering_tables import HorizonEffectRecord, HorizonRecord
 
 HORIZONS = "steering/horizons.parquet"
 MEASURES = ("similarity", "label_similarity", "own_activation")

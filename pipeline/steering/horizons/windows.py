@@ -37,7 +37,7 @@ from pipeline.steering.plan import PLAIN, POOL, Clip
 from pipeline.steering.recurrence import across
 from pipeline.steering.settings import HorizonsConfig
 from pipeline.steering.vectors import index_of
-from pipeline.store.tables import HorizonEffectRecord
+from pipeline.store.steering_tables import HorizonEffectRecord
 from pipeline.subjects.base import Generated
 
 STAGE = "steering-horizons"

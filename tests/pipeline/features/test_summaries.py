@@ -22,8 +22,9 @@ from pipeline.progress import SilentProgress
 from pipeline.sae import checkpoint
 from pipeline.sae.frames import checked_shards
 from pipeline.stages.features import OfSaes
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import FeatureRecord, TrackRecord, records_from
+from pipeline.store.tables import FeatureRecord, TrackRecord
 from tests.pipeline.features.dense import as_earlier_versions, dense
 from tests.pipeline.sae.test_model import random_sae
 

@@ -22,14 +22,9 @@ from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import SaeFacts
 from pipeline.stages import labels
 from pipeline.store.activations import ShardFacts, shard_path
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
-    ExemplarRecord,
-    FeatureRecord,
-    NeighbourRecord,
-    TrackRecord,
-    table_of,
-)
+from pipeline.store.tables import ExemplarRecord, FeatureRecord, NeighbourRecord, TrackRecord
 from tests.essentia import here
 from tests.pipeline.labelers.essentia.frozen_graphs import HEADS
 from tests.pipeline.labelers.gemini import server

@@ -11,7 +11,8 @@ from pipeline.errors import PipelineError
 from pipeline.labelers.distinct import distinct
 from pipeline.progress import SilentProgress
 from pipeline.stages import labels
-from pipeline.store.tables import LabelCandidate, records_from
+from pipeline.store.records import records_from
+from pipeline.store.tables import LabelCandidate
 from tests.pipeline.labelers.factory import SAE, make_run
 
 

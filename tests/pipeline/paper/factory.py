@@ -11,14 +11,9 @@ from pipeline.config import config_from_dict
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import SaeFacts
 from pipeline.sae.model import TopKSae
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory, StageWriter
-from pipeline.store.tables import (
-    ExemplarRecord,
-    FeatureRecord,
-    ScoreRecord,
-    TrackRecord,
-    table_of,
-)
+from pipeline.store.tables import ExemplarRecord, FeatureRecord, ScoreRecord, TrackRecord
 
 WIDTH = 6
 LAYERS = (1, 4)

@@ -18,8 +18,9 @@ from pipeline.paper.figures import figure_7
 from pipeline.paper.results import compute
 from pipeline.paper.sweep import join
 from pipeline.progress import SilentProgress
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ImprovedRecord, table_of
+from pipeline.store.steering_tables import ImprovedRecord
 from tests.pipeline.paper.factory import make_run
 
 

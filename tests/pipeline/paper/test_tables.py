@@ -20,8 +20,9 @@ from pipeline.paper.latex import table_1
 from pipeline.paper.published import PROBE, TABLE_1, TABLE_2, TOTAL
 from pipeline.paper.sweep import join
 from pipeline.paper.table_2 import steered
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ImprovedRecord, table_of
+from pipeline.store.steering_tables import ImprovedRecord
 from tests.pipeline.paper.factory import EXPANSIONS, KS, LAYERS, WIDTH, make_run
 
 MODELS = {"musicgen-tiny": 0, "musicgen-tiny (random weights)": 1}

@@ -17,8 +17,9 @@ from pipeline.labelers import LABELERS
 from pipeline.progress import SilentProgress
 from pipeline.scorers import FORMER_NAMES, SCORERS
 from pipeline.stages import labels, scores
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ScoreRecord, records_from
+from pipeline.store.tables import ScoreRecord
 from tests.essentia import here
 from tests.pipeline.clap.tiny_laion import save_tiny_laion
 from tests.pipeline.conftest import KEY

@@ -21,8 +21,9 @@ from pipeline.progress import SilentProgress
 from pipeline.run import execute
 from pipeline.stages.activations import FEW_GONE, Shards
 from pipeline.store.activations import read_shards
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import SetAsideRecord, table_of
+from pipeline.store.tables import SetAsideRecord
 from pipeline.subjects.base import SubjectFacts
 from pipeline.verify import verify
 

@@ -20,8 +20,9 @@ from pipeline.corpus.splits import split_of
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.run import execute
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import TrackRecord, records_from
+from pipeline.store.tables import TrackRecord
 
 CONFIG = CorpusConfig(min_seconds=1.0)
 

@@ -17,8 +17,9 @@ from pipeline.progress import SilentProgress
 from pipeline.sae import checkpoint
 from pipeline.stages.exemplars import OfSaes
 from pipeline.store.activations import read_shards
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, records_from
+from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord
 from tests.pipeline.features.dense import dense
 
 NAME = "layer1-n128-k4"

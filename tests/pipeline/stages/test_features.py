@@ -14,8 +14,9 @@ from pipeline.features.filter import feature_records
 from pipeline.features.neighbours import neighbours
 from pipeline.features.statistics import LatentStatistics
 from pipeline.sae import checkpoint
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import FeatureRecord, NeighbourRecord, TrackRecord, records_from
+from pipeline.store.tables import FeatureRecord, NeighbourRecord, TrackRecord
 from tests.pipeline.features.dense import dense
 
 NAME = "layer0-n128-k4"

@@ -11,8 +11,9 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.sae import checkpoint
 from pipeline.stages.quality import Losses
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import QualityRecord, records_from
+from pipeline.store.tables import QualityRecord
 
 
 def test_a_runs_saes_are_measured_on_validation_tracks(

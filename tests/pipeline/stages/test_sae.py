@@ -13,8 +13,9 @@ from pipeline.run import execute
 from pipeline.sae import checkpoint
 from pipeline.sae.model import ThresholdSae
 from pipeline.sae.specs import feature_key, seed_of, specs
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import TrainingRecord, records_from
+from pipeline.store.tables import TrainingRecord
 
 
 def test_an_saes_name_says_block_site_size_and_k() -> None:

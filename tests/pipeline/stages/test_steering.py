@@ -24,8 +24,10 @@ from pipeline.sae.frames import checked_shards
 from pipeline.stages.steering import steer
 from pipeline.steering.settings import SteeringConfig
 from pipeline.steering.vectors import drawn_features, largest_over_exemplars, vector_of
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ExemplarRecord, SteeringRecord, records_from
+from pipeline.store.steering_tables import SteeringRecord
+from pipeline.store.tables import ExemplarRecord
 from pipeline.subjects import load_subject
 from pipeline.subjects.base import Intervention, SteeringVector
 from pipeline.verify import verify

@@ -17,15 +17,10 @@ from pipeline.steering.horizons.table import horizons_of
 from pipeline.steering.pairs import read_pairs
 from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.table import lines, mean_slopes, table_two
+from pipeline.store.records import records_from, table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
-    EffectRecord,
-    HorizonEffectRecord,
-    LabelCandidate,
-    MovedRecord,
-    records_from,
-    table_of,
-)
+from pipeline.store.steering_tables import EffectRecord, HorizonEffectRecord, MovedRecord
+from pipeline.store.tables import LabelCandidate
 from pipeline.verify import verify
 from tests.pipeline.clap.tiny_clap import save_tiny_clap
 

@@ -11,7 +11,7 @@ from pipeline.steering.horizons.table import Horizons, horizon_records
 from pipeline.steering.horizons.windows import stopped, windows_of
 from pipeline.steering.plan import POOL
 from pipeline.steering.settings import HorizonsConfig
-from pipeline.store.tables import HorizonEffectRecord
+from pipeline.store.steering_tables import HorizonEffectRecord
 from pipeline.subjects.base import Intervention, SteeringVector
 
 WINDOWS = 6

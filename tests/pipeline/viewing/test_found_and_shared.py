@@ -19,8 +19,9 @@ from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.scorers.meaning import Meanings, embedded, found, meanings
 from pipeline.stages import labels
+from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ExemplarRecord, FeatureRecord, records_from
+from pipeline.store.tables import ExemplarRecord, FeatureRecord
 from pipeline.viewing.bundle import INDEX, bundle
 from pipeline.viewing.listening import listen
 

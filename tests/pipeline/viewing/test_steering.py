@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import SteeringRecord, table_of
+from pipeline.store.steering_tables import SteeringRecord
 from pipeline.viewing.steering import evaluated, steered
 from tests.studyapp import run_steering
 

@@ -11,8 +11,9 @@ from django.test import Client
 from django.urls import reverse
 
 from analysis.pairs.clap import read_cosines
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import EffectRecord, SteeringRecord, table_of
+from pipeline.store.steering_tables import EffectRecord, SteeringRecord
 from studyapp import exports
 from studyapp.models import Feature, Run, Study
 from studyapp.runs.services import folders

@@ -21,8 +21,9 @@ from pipeline.context import SaeContext, open_context
 from pipeline.labelers.essentia import metadata
 from pipeline.labelers.essentia.labeler import FILE, tracks_digest
 from pipeline.progress import SilentProgress
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, table_of
+from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord
 from tests.pipeline.tensors import safetensors_bytes
 
 SAE = "layer0-n8-k2"

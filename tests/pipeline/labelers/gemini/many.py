@@ -19,14 +19,9 @@ from pipeline.corpus.audio import flac_bytes
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.stages import labels
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import (
-    ExemplarRecord,
-    FeatureRecord,
-    NeighbourRecord,
-    TrackRecord,
-    table_of,
-)
+from pipeline.store.tables import ExemplarRecord, FeatureRecord, NeighbourRecord, TrackRecord
 from pipeline.store.writers import StageWriter
 
 SAE = "layer0-n8-k2"

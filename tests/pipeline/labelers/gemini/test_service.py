@@ -23,7 +23,8 @@ from pipeline.labelers.remote.costs import ledger_path
 from pipeline.labelers.remote.questions import Question, question, sound_of
 from pipeline.progress import SilentProgress
 from pipeline.stages import labels
-from pipeline.store.tables import LabelCandidate, OverallRecord, records_from
+from pipeline.store.records import records_from
+from pipeline.store.tables import LabelCandidate, OverallRecord
 from tests.pipeline.conftest import KEY
 from tests.pipeline.labelers.gemini import many
 from tests.pipeline.labelers.gemini.server import GeminiServer, serving

@@ -10,8 +10,9 @@ import pytest
 from django.conf import settings
 
 from pipeline.clap.store import TRACKS_FILE, digest_of
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import TrackRecord, table_of
+from pipeline.store.tables import TrackRecord
 from studyapp.models import Run
 from studyapp.runs.services import alike
 from studyapp.studies.services import design

@@ -13,8 +13,9 @@ import pytest
 import soundfile
 from django.core.management import call_command
 
+from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import SteeringRecord, table_of
+from pipeline.store.steering_tables import SteeringRecord
 from studyapp.core.errors import RunError
 from studyapp.models import Item, Run, SteeredClip, Study
 from studyapp.runs.services import imports, steered
