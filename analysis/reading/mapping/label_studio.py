@@ -56,6 +56,7 @@ def _results(name: str, annotation: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name}: annotation {annotation.get('id')} has several results of "
                 f"{quote(control)}, where a rating is one"
             )
-        # A text area's answer is under "text", every other one under the control's type.
-        found[control] = value.get(str(result.get("type")), value.get("text"))
+        # Under the control's type; a text area's under "text", the side of a pair "selected".
+        of_type = str(result.get("type"))
+        found[control] = value.get(of_type, value.get("text", value.get("selected")))
     return found
