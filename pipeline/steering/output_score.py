@@ -114,12 +114,15 @@ def selection_records(
 
 def spearman(pairs: np.ndarray) -> tuple[float, float, float]:
     """Spearman's ρ of pairs [pair, 2] with its 95 % interval: Fisher's z with the variance
-    (1 + ρ² / 2) / (n − 3) of Bonett and Wright (2000). 0, −1, 1 where one side does not vary."""
+    (1 + ρ² / 2) / (n − 3) of Bonett and Wright (2000). −1 to 1 where the ranks agree wholly, of
+    which that z is infinite, and with ρ = 0 where one side does not vary."""
     from scipy.stats import norm, spearmanr
 
     if any(np.ptp(pairs[:, side]) == 0 for side in (0, 1)):
         return 0.0, -1.0, 1.0
     rho = float(spearmanr(pairs[:, 0], pairs[:, 1]).statistic)
-    z = atanh(min(max(rho, -1 + 1e-12), 1 - 1e-12))
+    if abs(rho) > 1 - 1e-9:
+        return rho, -1.0, 1.0
+    z = atanh(rho)
     half = float(norm.ppf(0.975)) * sqrt((1 + rho**2 / 2) / (len(pairs) - 3))
     return rho, tanh(z - half), tanh(z + half)

@@ -72,3 +72,5 @@ def test_a_rank_correlation_has_an_interval() -> None:
     assert -1 < low < rho < high < 1
     assert low > 0.3
     assert spearman(np.ones((8, 2))) == (0.0, -1.0, 1.0)
+    same = np.stack([np.arange(8.0), np.arange(8.0) ** 3], axis=1)
+    assert spearman(same) == (pytest.approx(1.0), -1.0, 1.0)
