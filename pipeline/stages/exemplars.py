@@ -77,7 +77,8 @@ class OfSaes(PerFeature):
         clips = {}
         for track, data in zip(tracks, excerpts, strict=True):
             clip = clips[track.track] = hashlib.sha256(data).hexdigest()
-            twins = (self._directory.files.target(_path(one, clip)) for one in self._saes)
+            others = (one for one in self._saes if one != sae)
+            twins = (self._directory.files.target(_path(one, clip)) for one in others)
             self._known[track.track] = writer.write_shared(_path(sae, clip), data, twins)
             steps.advance()
         return clips
