@@ -229,7 +229,8 @@ def _features(of: Shapes, machine: Machine) -> StageCost:
     batch = min(CELLS_AT_ONCE, 4 * of.frames / of.tracks * largest)
     decoder = 2 * 4 * of.width * largest
     device = 4 * of.width * _pieces(of)[1] + max(decoder, workers * 3 * 4 * batch)
-    # What is sorted in memory at once: all latents of all tracks, if they fit.
+    # What is sorted in memory at once is a group of latents, of at most `memory_gb`; here all of
+    # them, so that the estimate is rather too high.
     entries = of.tracks * largest * ENTRY.itemsize * SORTING
     memory = min(of.config.machine.memory_gb * 1e9, entries)
     return StageCost("features", seconds, of.cost.summary_bytes or 0, memory, device)
