@@ -9,11 +9,11 @@ leaves loudness, silence and clipping as they were.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
 
 import numpy as np
 
 from pipeline.steering import slopes as estimate
+from pipeline.steering.slopes import finite
 from pipeline.steering.table import ABLATIONS, MEASURES, Effects
 from pipeline.store.steering_tables import AblationRecord
 
@@ -36,21 +36,17 @@ def ablation_records(sae: str, effects: Effects) -> Iterator[AblationRecord]:
             features=len(keys),
             seeds=fall.shape[1],
             fall=mean.value,
-            low=_finite(mean.low),
-            high=_finite(mean.high),
+            low=finite(mean.low),
+            high=finite(mean.high),
             random_fall=float(random.mean()),
             more=more.value,
-            more_low=_finite(more.low),
-            more_high=_finite(more.high),
-            p=_finite(more.p),
-            own_moved=_finite(effects.at_one(OWN, lambda r: r.own_moved)),
-            random_own_moved=_finite(effects.at_one(RANDOM, lambda r: r.own_moved)),
-            loudness_lufs=_finite(effects.at_one(OWN, lambda r: r.loudness_lufs)),
-            random_loudness_lufs=_finite(effects.at_one(RANDOM, lambda r: r.loudness_lufs)),
+            more_low=finite(more.low),
+            more_high=finite(more.high),
+            p=finite(more.p),
+            own_moved=finite(effects.at_one(OWN, lambda r: r.own_moved)),
+            random_own_moved=finite(effects.at_one(RANDOM, lambda r: r.own_moved)),
+            loudness_lufs=finite(effects.at_one(OWN, lambda r: r.loudness_lufs)),
+            random_loudness_lufs=finite(effects.at_one(RANDOM, lambda r: r.loudness_lufs)),
             silent_share=effects.at_one(OWN, lambda r: r.silent_share),
             random_silent_share=effects.at_one(RANDOM, lambda r: r.silent_share),
         )
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None

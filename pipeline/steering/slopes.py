@@ -23,7 +23,7 @@ smallest number of clusters, so two seeds say very little: that is the honest an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 
@@ -145,3 +145,8 @@ def mcnemar(ours: np.ndarray, theirs: np.ndarray) -> float:
     only_ours, only_theirs = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     discordant = only_ours + only_theirs
     return float(binomtest(only_ours, discordant, 0.5).pvalue) if discordant else 1.0
+
+
+def finite(value: float) -> float | None:
+    """The value for a table, in which none stands for what is not finite."""
+    return value if isfinite(value) else None

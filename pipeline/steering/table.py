@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from math import isfinite
 
 import numpy as np
 
 from pipeline.steering import slopes as estimate
 from pipeline.steering.interventions import PAIR
 from pipeline.steering.plan import POOL
+from pipeline.steering.slopes import finite
 from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.steering_tables import (
@@ -141,8 +141,8 @@ def slope_records(effects: Effects) -> Iterator[SlopeRecord]:
                     intervention=intervention,
                     measure=measure,
                     slope=mean.value,
-                    low=_finite(mean.low),
-                    high=_finite(mean.high),
+                    low=finite(mean.low),
+                    high=finite(mean.high),
                     seeds=values.shape[1],
                     random_slope=float(beside.mean[place]),
                     random_deviation=float(beside.deviation[place]),
@@ -178,19 +178,19 @@ def mean_slope_records(
                 seeds=values.shape[1],
                 random_directions=len(pool),
                 slope=mean.value,
-                low=_finite(mean.low),
-                high=_finite(mean.high),
+                low=finite(mean.low),
+                high=finite(mean.high),
                 above_random=above.value,
-                above_low=_finite(above.low),
-                above_high=_finite(above.high),
-                p=_finite(above.p),
+                above_low=finite(above.low),
+                above_high=finite(above.high),
+                p=finite(above.p),
                 beating=sum(one.q <= FDR for one in own),
-                own_raised=_finite(_raised(effects, intervention)),
-                own_moved=_finite(effects.at_one(intervention, lambda r: r.own_moved)),
+                own_raised=finite(_raised(effects, intervention)),
+                own_moved=finite(effects.at_one(intervention, lambda r: r.own_moved)),
                 others_moved=effects.at_one(intervention, lambda r: r.others_moved),
-                frechet=_finite(distances[intervention][0]),
-                frechet_random=_finite(distances[intervention][1]),
-                loudness_lufs=_finite(effects.at_one(intervention, lambda r: r.loudness_lufs)),
+                frechet=finite(distances[intervention][0]),
+                frechet_random=finite(distances[intervention][1]),
+                loudness_lufs=finite(effects.at_one(intervention, lambda r: r.loudness_lufs)),
                 silent_share=effects.at_one(intervention, lambda r: r.silent_share),
                 clipped_share=effects.at_one(intervention, lambda r: r.clipped_share),
                 repetition=effects.at_one(intervention, lambda r: r.repetition),
@@ -232,16 +232,12 @@ def improved_records(sae: str, effects: Effects, kept: int) -> Iterator[Improved
             high=high,
             random_tried=len(beside),
             random_improved=random_count,
-            random_low=_finite(random_low),
-            random_high=_finite(random_high),
+            random_low=finite(random_low),
+            random_high=finite(random_high),
             p=estimate.mcnemar(*both) if beside else None,
             pool_share=effects.pool_share(list(ours)),
             improved_one_seed=sum(bool(found[1]) for found in ours.values()),
         )
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
 
 
 def table_two(directory: RunDirectory) -> list[ImprovedRecord]:
@@ -268,7 +264,7 @@ def lines(directory: RunDirectory) -> list[str]:
         found.append(
             f"{two.sae:18} {two.intervention:20} {two.improved:3} of {two.tried:<3}"
             f"{_percents(two.low, two.high):>9} {two.random_improved:3} of {two.random_tried:<3}"
-            f"{_percents(two.random_low, two.random_high):>9} {_number(two.p, 4):>7} "
+            f"{_percents(two.random_low, two.random_high):>9} {number(two.p, 4):>7} "
             f"{two.pool_share:5.0%}"
         )
     found += ["", f"{'SAE':18} {'intervention':20} {'measure':16} {'slope':>8} {'95 %':>18} "
@@ -277,26 +273,27 @@ def lines(directory: RunDirectory) -> list[str]:
     for mean in mean_slopes(directory):
         found.append(
             f"{mean.sae:18} {mean.intervention:20} {mean.measure:16} {mean.slope:8.4f} "
-            f"{_interval(mean.low, mean.high):>18} {mean.above_random:12.4f} "
-            f"{_interval(mean.above_low, mean.above_high):>18} {mean.beating:2}/{mean.features:<3} "
-            f"{_number(mean.own_raised, 2):>6} {_number(mean.own_moved, 2):>6} "
-            f"{mean.others_moved:6.2f} {_number(mean.frechet, 3):>7}"
+            f"{interval(mean.low, mean.high):>18} {mean.above_random:12.4f} "
+            f"{interval(mean.above_low, mean.above_high):>18} {mean.beating:2}/{mean.features:<3} "
+            f"{number(mean.own_raised, 2):>6} {number(mean.own_moved, 2):>6} "
+            f"{mean.others_moved:6.2f} {number(mean.frechet, 3):>7}"
         )
     for one in records_from(AblationRecord, directory.read_table(ABLATION)):
         found.append(
             f"{one.sae}: ablation lowers {one.measure} by {one.fall:.4f}, a random one by "
             f"{one.random_fall:.4f}: {one.more:.4f} more "
-            f"({_interval(one.more_low, one.more_high)}), {one.features} features"
+            f"({interval(one.more_low, one.more_high)}), {one.features} features"
         )
     for rank in records_from(SelectionRecord, directory.read_table(SELECTION)):
         found.append(
             f"{rank.sae}: rank correlation of the output score with the slope of {rank.measure}: "
-            f"{rank.rho:.2f} ({_interval(rank.low, rank.high)}), {rank.features} features"
+            f"{rank.rho:.2f} ({interval(rank.low, rank.high)}), {rank.features} features"
         )
     return found
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
+    """A number as text, or a dash for none."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
@@ -304,5 +301,6 @@ def _percents(low: float | None, high: float | None) -> str:
     return "–" if low is None or high is None else f"{low:.0%}–{high:.0%}"
 
 
-def _interval(low: float | None, high: float | None) -> str:
+def interval(low: float | None, high: float | None) -> str:
+    """An interval as text, or a dash for none."""
     return "–" if low is None or high is None else f"{low:.4f} … {high:.4f}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from math import isfinite
 
 import numpy as np
 
@@ -12,6 +11,8 @@ from pipeline.steering import slopes as estimate
 from pipeline.steering.horizons.continuity import Continuity, Moves, beyond_continuity
 from pipeline.steering.horizons.windows import LAST, Window
 from pipeline.steering.plan import POOL
+from pipeline.steering.slopes import finite
+from pipeline.steering.table import interval, number
 from pipeline.store.records import records_from
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.steering_tables import HorizonEffectRecord, HorizonRecord
@@ -140,20 +141,20 @@ def _record(
         seeds=ours.shape[1],
         random_directions=len(random),
         effect=effect.value,
-        low=_finite(effect.low),
-        high=_finite(effect.high),
+        low=finite(effect.low),
+        high=finite(effect.high),
         above_random=above.value,
-        above_low=_finite(above.low),
-        above_high=_finite(above.high),
-        persistence=_finite(beyond.persistence.value) if beyond else None,
-        persistence_low=_finite(beyond.persistence.low) if beyond else None,
-        persistence_high=_finite(beyond.persistence.high) if beyond else None,
-        strength=_finite(beyond.strength) if beyond else None,
+        above_low=finite(above.low),
+        above_high=finite(above.high),
+        persistence=finite(beyond.persistence.value) if beyond else None,
+        persistence_low=finite(beyond.persistence.low) if beyond else None,
+        persistence_high=finite(beyond.persistence.high) if beyond else None,
+        strength=finite(beyond.strength) if beyond else None,
         inside=beyond.inside if beyond else None,
         adjusted=adjusted.value if adjusted else None,
-        adjusted_low=_finite(adjusted.low) if adjusted else None,
-        adjusted_high=_finite(adjusted.high) if adjusted else None,
-        p=_finite(adjusted.p) if adjusted else None,
+        adjusted_low=finite(adjusted.low) if adjusted else None,
+        adjusted_high=finite(adjusted.high) if adjusted else None,
+        p=finite(adjusted.p) if adjusted else None,
         q=None,
     )
 
@@ -171,10 +172,6 @@ def _corrected(rows: Sequence[HorizonRecord]) -> list[HorizonRecord]:
     found = [row.p for row in rows if row.p is not None]
     values = iter(estimate.benjamini_hochberg(np.array(found)).tolist())
     return [row if row.p is None else replace(row, q=next(values)) for row in rows]
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
 
 
 def horizons_of(directory: RunDirectory) -> list[HorizonRecord]:
@@ -195,18 +192,10 @@ def lines(directory: RunDirectory) -> list[str]:
         window = f"{row.start:g} to {row.end:g}"
         found.append(
             f"{row.sae:18} {row.intervention:20} {row.measure:16} {window:>9} {row.effect:8.4f} "
-            f"{_interval(row.low, row.high):>18} {row.above_random:12.4f} "
-            f"{_interval(row.above_low, row.above_high):>18} {_number(row.persistence, 2):>6} "
-            f"{_number(row.inside, 2):>6} "
-            f"{_number(row.adjusted, 4):>8} {_interval(row.adjusted_low, row.adjusted_high):>18} "
-            f"{_number(row.q, 3):>6}"
+            f"{interval(row.low, row.high):>18} {row.above_random:12.4f} "
+            f"{interval(row.above_low, row.above_high):>18} {number(row.persistence, 2):>6} "
+            f"{number(row.inside, 2):>6} "
+            f"{number(row.adjusted, 4):>8} {interval(row.adjusted_low, row.adjusted_high):>18} "
+            f"{number(row.q, 3):>6}"
         )
     return found
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "–" if low is None or high is None else f"{low:.4f} … {high:.4f}"
