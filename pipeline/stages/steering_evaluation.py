@@ -32,8 +32,14 @@ from pipeline.steering.moved import moved_records
 from pipeline.steering.output_score import output_scores, selection_records
 from pipeline.steering.plan import Clip, planned
 from pipeline.steering.settings import EvaluationConfig
-from pipeline.steering.tools import Tools, aims_of_sae, checked, exemplar_embeddings, loaded
-from pipeline.steering.vectors import drawn_features
+from pipeline.steering.tools import (
+    Tools,
+    aims_of_sae,
+    checked,
+    exemplar_embeddings,
+    features_of_sae,
+    loaded,
+)
 from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.steering_tables import (
@@ -105,13 +111,8 @@ def _sae(tools: Tools, writer: StageWriter, name: str) -> _Found:
     config, directory = tools.config, tools.directory
     # 1) The features, what is done for each, and the clips.
     material = material_of(directory, name, config, tools.subject)
-    features = [
-        one.feature
-        for one in drawn_features(directory, name, config)
-        if one.feature in material.features
-    ]
+    features = features_of_sae(tools, material, name)
     if not features:
-        tools.progress.note(f"SAE {name} has no kept feature to steer")
         return _Found([], [], [], [])
     material, layers = placed(tools.subject, material, features, tools.progress)
     if layers:

@@ -31,8 +31,14 @@ from pipeline.steering.layers import placed
 from pipeline.steering.material import material_of
 from pipeline.steering.plan import planned
 from pipeline.steering.settings import HorizonsConfig
-from pipeline.steering.tools import Tools, aims_of_sae, checked, exemplar_embeddings, loaded
-from pipeline.steering.vectors import drawn_features
+from pipeline.steering.tools import (
+    Tools,
+    aims_of_sae,
+    checked,
+    exemplar_embeddings,
+    features_of_sae,
+    loaded,
+)
 from pipeline.store.records import table_of
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.steering_tables import HorizonEffectRecord, HorizonRecord
@@ -72,13 +78,8 @@ def _sae(
     directory = tools.directory
     # 1) The features and the clips; every vector acts up to the stop.
     material = material_of(directory, name, config, tools.subject)
-    features = [
-        one.feature
-        for one in drawn_features(directory, name, config)
-        if one.feature in material.features
-    ]
+    features = features_of_sae(tools, material, name)
     if not features:
-        tools.progress.note(f"SAE {name} has no kept feature to steer")
         return []
     material, _ = placed(tools.subject, material, features, tools.progress)
     rate = tools.subject.facts.frame_rate

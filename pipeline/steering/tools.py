@@ -27,6 +27,7 @@ from pipeline.steering.hearing import embed
 from pipeline.steering.interventions import INTERVENTIONS, PAIR, Material
 from pipeline.steering.material import exemplars_of, pairs_of
 from pipeline.steering.settings import EvaluationConfig
+from pipeline.steering.vectors import drawn_features
 from pipeline.store.run_directory import RunDirectory
 from pipeline.subjects import STANDINS, load_subject
 
@@ -127,6 +128,15 @@ def _classifiers(
         progress.advance()
     progress.finish()
     return planted.fit(np.stack(described), [one.track for one in tracks], concepts)
+
+
+def features_of_sae(tools: Tools, material: Material, name: str) -> list[str]:
+    """The drawn features of an SAE that can be steered; progress notes if there are none."""
+    drawn = drawn_features(tools.directory, name, tools.config)
+    features = [one.feature for one in drawn if one.feature in material.features]
+    if not features:
+        tools.progress.note(f"SAE {name} has no kept feature to steer")
+    return features
 
 
 def exemplar_embeddings(tools: Tools, name: str, features: Sequence[str]) -> dict[str, np.ndarray]:
