@@ -6,7 +6,7 @@ setting.
 
 bind = "0.0.0.0:8000"
 worker_class = "gthread"
-threads = 8
+threads = 4
 # On a busy disk, heartbeats would be delayed, and gunicorn would kill the process.
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - in memory; gunicorn chooses the file names
 graceful_timeout = 20

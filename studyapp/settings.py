@@ -123,7 +123,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "studyapp.core.middleware.PolicyMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "studyapp.accounts.second_factor.RequiredMiddleware",
@@ -154,11 +154,12 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db("DATABASE_URL", default=f"sqlite:///{DATA / 'earwitness.sqlite3'}")
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["ENGINE"] = "studyapp.core.database.sqlite3"
     # WAL alone lost 158 of 200 simultaneous assignments; immediate transactions lose none.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
-        # Seconds to wait for another writer. Who waits is not served in order, so that on a machine
-        # that was far too busy some arrivals of a burst waited for over twenty.
+        # Seconds to wait for another writer; on a machine that was far too busy some arrivals of a
+        # burst waited for over twenty.
         "timeout": 60,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
@@ -187,7 +188,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = DATA / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "studyapp.hosting.static_files.Storage"},
 }
 WHITENOISE_USE_FINDERS = DEBUG
 

@@ -49,7 +49,7 @@ def run_python(code: str, environment: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def served(*, database_url: str = "", workers: int = 2, threads: int = 8) -> Iterator[Served]:
+def served(*, database_url: str = "", workers: int = 4, threads: int = 4) -> Iterator[Served]:
     """Run the site on an empty database while the block lasts."""
     data = Path(tempfile.mkdtemp(prefix="ew-bench-"))
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EARWITNESS_")} | {

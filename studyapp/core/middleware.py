@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
+from csp.constants import HEADER
+from csp.middleware import CSPMiddleware
+from csp.utils import build_policy
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
@@ -80,6 +84,29 @@ class TimeZoneMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         with timezone.override(None):
             return self.get_response(request)
+
+
+class PolicyMiddleware(CSPMiddleware):  # type: ignore[misc] # untyped
+    """The content security policy, as a text that is made once.
+
+    Otherwise it would be made from its parts for every response. A response whose view changes the
+    policy gets its own.
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """Add the header."""
+        if settings.DEBUG or any(name.startswith("_csp") for name in vars(response)):
+            return super().process_response(request, response)  # type: ignore[no-any-return]
+        if HEADER not in response:
+            response.headers[HEADER] = _usual_policy()
+        return response
+
+
+@cache
+def _usual_policy() -> str:
+    return str(build_policy())
 
 
 class OddRequestMiddleware:
@@ -196,7 +223,12 @@ def _is_text_of_a_form(sent: bytes) -> bool:
 
 def _are_texts(texts: Iterable[str]) -> bool:
     """Whether all can be stored: without NUL (PostgreSQL) and lone surrogates (UTF-8)."""
-    return not any("\0" in text or any("\ud800" <= c <= "\udfff" for c in text) for text in texts)
+    return not any("\0" in text or not (text.isascii() or _is_whole(text)) for text in texts)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether no character is half of a pair of surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -4,47 +4,66 @@ Django makes the SQL of a query again each time, which takes several times as lo
 `@prepared` turns a function that makes a queryset into one that returns its rows: the queryset is
 made once, with a marker for each argument, and later only the arguments are filled in.
 
-Arguments are positional: texts, whole numbers, or tuples of texts, never None or empty, since the
-SQL would depend on them. A queryset of objects gives objects, one of `values_list` gives tuples.
+Arguments are positional: texts, whole numbers, times, or tuples of texts, never None or empty,
+since the SQL would depend on them. A queryset of objects gives objects, one of `values_list` gives
+tuples.
+
+`@prepared_update` does the same for changes, and `insert` for new rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from datetime import UTC, datetime, timedelta
+from functools import cache, wraps
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Field, Model, QuerySet
 from django.db.models.query import ModelIterable, get_related_populators
+from django.db.models.sql import UpdateQuery
 
-Given = str | int | tuple[str, ...]
+Given = str | int | datetime | tuple[str, ...]
 FIRST_MARKER = 31_000
 """Whole numbers from here on mark arguments; they fit into every column of numbers."""
+FIRST_TIME = datetime(1900, 1, 1, tzinfo=UTC)
+"""Days from here on mark arguments that are times."""
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """SQL with the places of its arguments, and how a row of it becomes an object or tuple."""
+class _Statement:
+    """SQL with the places of its arguments."""
 
     sql: str
     fixed: tuple[Any, ...]
     """All parameters, with a marker for each argument."""
     places: tuple[tuple[int, int], ...]
     """Index in the parameters, index in the flattened arguments."""
+
+    def parameters(self, given: Sequence[Given]) -> list[Any]:
+        """The parameters for these arguments."""
+        flat = _flat(given)
+        parameters = list(self.fixed)
+        for place, argument in self.places:
+            parameters[place] = flat[argument]
+        return parameters
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A query, and how a row of it becomes an object or tuple."""
+
+    statement: _Statement
     compiler: Any
     converters: Any
     """Django's converters of the columns that need one."""
     make_row: Callable[[Sequence[Any]], Any]
 
-    def run(self, flat: Sequence[Any]) -> list[Any]:
+    def run(self, given: Sequence[Given]) -> list[Any]:
         """The rows for these arguments."""
-        parameters = list(self.fixed)
-        for place, argument in self.places:
-            parameters[place] = flat[argument]
         with connection.cursor() as cursor:
-            cursor.execute(self.sql, parameters)
+            cursor.execute(self.statement.sql, self.statement.parameters(given))
             rows = cursor.fetchall()
         if self.converters:
             rows = self.compiler.apply_converters(rows, self.converters)
@@ -63,40 +82,117 @@ def prepared(make: Callable[..., QuerySet[Any, Any]]) -> Callable[..., list[Any]
         plan = plans.get(key)
         if plan is None:
             plan = plans[key] = _plan(make, given)
-        flat: list[Any] = []
-        for one in given:
-            if isinstance(one, tuple):
-                flat += one
-            else:
-                flat.append(one)
-        return plan.run(flat)
+        return plan.run(given)
 
     return rows
 
 
-def _plan(make: Callable[..., QuerySet[Any, Any]], given: Sequence[Given]) -> _Plan:
-    markers: list[Any] = []
+def prepared_update(
+    make: Callable[..., tuple[QuerySet[Any, Any], dict[str, Any]]],
+) -> Callable[..., int]:
+    """Changes the rows of the queryset that `make` makes to the values that it makes with it;
+    returns how many rows there were."""
+    statements: dict[str, _Statement] = {}
 
-    def marker(value: str | int) -> str | int:
-        number = FIRST_MARKER + len(markers)
-        markers.append(str(number) if isinstance(value, str) else number)
-        return markers[-1]  # type: ignore[no-any-return]
+    @wraps(make)
+    def changed(*given: Given) -> int:
+        statement = statements.get(connection.vendor)
+        if statement is None:
+            markers = _Markers()
+            rows, values = make(*markers.instead_of(given))
+            query = rows.query.chain(UpdateQuery)  # type: ignore[attr-defined] # as `QuerySet.update` does
+            query.add_update_values(values)
+            compiler = query.get_compiler(connection=connection)
+            statement = statements[connection.vendor] = markers.found_in(make.__name__, compiler)
+        with connection.cursor() as cursor:
+            cursor.execute(statement.sql, statement.parameters(given))
+            return int(cursor.rowcount)
 
-    marked = [
-        tuple(marker(each) for each in one) if isinstance(one, tuple) else marker(one)
-        for one in given
+    return changed
+
+
+def insert(rows: Sequence[Model]) -> None:
+    """Store new rows of one model, without learning their keys or sending signals."""
+    if not rows:
+        return
+    sql, fields = _insertion(type(rows[0]), connection.vendor)
+    values = [
+        [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+        for row in rows
     ]
-    queryset = make(*marked)
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, values)
+
+
+@cache
+def _insertion(model: type[Model], vendor: str) -> tuple[str, tuple[Field[Any, Any], ...]]:
+    """SQL for the database's `vendor`, and the fields whose values it takes."""
+    fields = tuple(field for field in model._meta.concrete_fields if not field.primary_key)
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in fields)
+    places = ", ".join(["%s"] * len(fields))
+    table = quote(model._meta.db_table)
+    return f"INSERT INTO {table} ({columns}) VALUES ({places})", fields  # noqa: S608 - our names
+
+
+class _Markers:
+    """Stand in for arguments while SQL is made, and are looked for in its parameters."""
+
+    def __init__(self) -> None:
+        self._made: list[Any] = []
+
+    def instead_of(self, given: Sequence[Given]) -> list[Any]:
+        """A marker for each argument, or each text of a tuple."""
+        return [
+            tuple(self._mark(each) for each in one) if isinstance(one, tuple) else self._mark(one)
+            for one in given
+        ]
+
+    def _mark(self, value: str | int | datetime) -> str | int | datetime:
+        number = len(self._made)
+        marker: str | int | datetime = FIRST_MARKER + number
+        if isinstance(value, datetime):
+            marker = FIRST_TIME + timedelta(days=number)
+        elif isinstance(value, str):
+            marker = str(marker)
+        self._made.append(_as_stored(marker))
+        return marker
+
+    def found_in(self, name: str, compiler: Any) -> _Statement:
+        """The compiler's SQL. Raises `ValueError` if it lacks one of the arguments."""
+        sql, fixed = compiler.as_sql()
+        places = [(n, self._made.index(one)) for n, one in enumerate(fixed) if one in self._made]
+        if {argument for _, argument in places} != set(range(len(self._made))):
+            raise ValueError(f"{name}: an argument is not a parameter of its SQL: {sql}")
+        return _Statement(sql, tuple(fixed), tuple(places))
+
+
+def _plan(make: Callable[..., QuerySet[Any, Any]], given: Sequence[Given]) -> _Plan:
+    markers = _Markers()
+    queryset = make(*markers.instead_of(given))
     compiler = queryset.query.get_compiler(connection=connection)
-    sql, fixed = compiler.as_sql()
-    places = [(n, markers.index(one)) for n, one in enumerate(fixed) if one in markers]
-    if {argument for _, argument in places} != set(range(len(markers))):
-        raise ValueError(f"{make.__name__}: an argument is not a parameter of its SQL: {sql}")
     return _Plan(
-        sql, tuple(fixed), tuple(places), compiler,
+        markers.found_in(make.__name__, compiler), compiler,
         compiler.get_converters(expression for expression, *_ in compiler.select),
         _objects(compiler) if queryset._iterable_class is ModelIterable else tuple,
     )  # fmt: skip
+
+
+def _flat(given: Sequence[Given]) -> list[Any]:
+    flat: list[Any] = []
+    for one in given:
+        if isinstance(one, tuple):
+            flat += one
+        else:
+            flat.append(_as_stored(one))
+    return flat
+
+
+def _as_stored(value: str | int | datetime) -> Any:
+    """A time as this database takes it; anything else as it is."""
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return value
 
 
 def _objects(compiler: Any) -> Callable[[Sequence[Any]], Any]:

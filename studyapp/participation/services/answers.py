@@ -5,11 +5,16 @@ Any call here may come twice, late, or from two tabs at once; the repetition cha
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare
 
 from studyapp.core import clock
 from studyapp.core.database.durability import on_disk_with_the_next
+from studyapp.core.database.prepared import prepared_update
 from studyapp.core.errors import NotHeardError, ParticipationError
 from studyapp.models import Participation, Response, Trial
 from studyapp.models.steps import Step
@@ -31,7 +36,7 @@ def show_trial(*, trial: Trial) -> Trial:
     if trial.shown_at is None:
         now = clock.now()
         with on_disk_with_the_next():
-            is_first = Trial.objects.filter(pk=trial.pk, shown_at=None).update(shown_at=now)
+            is_first = _set_shown(trial.pk, now)
         if is_first:
             trial.shown_at = now
             return trial
@@ -40,6 +45,11 @@ def show_trial(*, trial: Trial) -> Trial:
         except Trial.DoesNotExist as error:
             raise ParticipationError("the trial was erased") from error
     return trial
+
+
+@prepared_update
+def _set_shown(trial: int, now: datetime) -> tuple[QuerySet[Trial], dict[str, Any]]:
+    return Trial.objects.filter(pk=trial, shown_at=None), {"shown_at": now}
 
 
 def record_response(

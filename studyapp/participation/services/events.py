@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from studyapp.core import clock
 from studyapp.core.database.durability import on_disk_with_the_next
+from studyapp.core.database.prepared import insert
 from studyapp.models import Event, Participation, Study
 from studyapp.participation.selectors import events as selectors
 
@@ -78,7 +79,7 @@ def _store(participation: Participation, events: Sequence[EventData]) -> set[str
     for trial in selectors.trial_events(row, {event.trial for event in fresh.values()}).values():
         if _is_accepted(trial):
             rows += _rows(row, trial, [one for one in fresh.values() if one.trial == trial.token])
-    Event.objects.bulk_create(rows)
+    insert(rows)
     return stored | {row.sequence for row in rows}
 
 

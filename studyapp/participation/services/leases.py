@@ -6,10 +6,13 @@ It is short until the first answer, so that visitors who only open pages do not 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from studyapp.core import clock
+from studyapp.core.database.prepared import prepared_update
 from studyapp.core.errors import ParticipationError
 from studyapp.models import Participation, Response, Study
 
@@ -40,9 +43,16 @@ def renew(*, participation: Participation, has_answered: bool | None = None) -> 
         has_answered = Response.objects.filter(trial__participation=participation).exists()
     lasts = length if has_answered else first_length
     expires = clock.now() + lasts(participation.study)
-    rows = Participation.objects.filter(pk=participation.pk, lease_expires_at__isnull=False)
-    if rows.filter(status=Participation.Status.ACTIVE).update(lease_expires_at=expires):
+    if _set_lease(participation.pk, expires):
         participation.lease_expires_at = expires
+
+
+@prepared_update
+def _set_lease(
+    participation: int, expires: datetime
+) -> tuple[QuerySet[Participation], dict[str, Any]]:
+    rows = Participation.objects.filter(pk=participation, lease_expires_at__isnull=False)
+    return rows.filter(status=Participation.Status.ACTIVE), {"lease_expires_at": expires}
 
 
 def check(*, participation: Participation) -> None:

@@ -124,8 +124,9 @@ def finish_instructions(*, participation: Participation) -> Participation:
     """Record that the instructions were read. Raises `ParticipationError` before consent."""
     if participation.consented_at is None:
         raise ParticipationError("instructions come after consent")
-    _set_once(participation, "instructed_at")
-    leases.renew(participation=participation)
+    with transaction.atomic():
+        _set_once(participation, "instructed_at")
+        leases.renew(participation=participation)
     return participation
 
 

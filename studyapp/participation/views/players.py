@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from studyapp.models import Stimulus, Study, Trial
 from studyapp.models.trial_kinds import in_order
@@ -93,6 +94,11 @@ def trial_sources(study: Study, trial: Trial | None) -> list[str]:
 
 def script_strings() -> dict[str, str]:
     """Texts that the scripts of a page show, by key."""
+    return dict(_script_strings_in(get_language()))
+
+
+@cache
+def _script_strings_in(language: str | None) -> dict[str, str]:
     return {
         "play": _("Play sound {n}"),
         "pause": _("Pause sound {n}"),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.utils.html import format_html
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from studyapp.models import Study, Trial
 from studyapp.models.steps import Step
-from studyapp.models.trial_kinds import NONE
+from studyapp.models.trial_kinds import NONE, Words
 from studyapp.participation.forms.trial import CONFIDENCES, LONGEST_LABEL, AnswerForm
 from studyapp.participation.selectors import trials as selectors
 from studyapp.participation.selectors.passage import passage
@@ -36,6 +40,7 @@ def context(
     seconds = sum(stimulus.seconds for stimulus in trial.item.stimuli)
     answered = sum(hasattr(one, "response") for one in numbered)
     is_practice = trial.kind == Trial.Kind.PRACTICE
+    given = _given(form)
     return {
         "trial": trial,
         "is_practice": is_practice,
@@ -52,17 +57,41 @@ def context(
         "players": trial_players(study, trial, heard=heard),
         "rules": study,
         "rules_in_words": rules_in_words(study) if has_rules(study) else [],
-        "options": shown_options(study, trial),
-        "confidences": CONFIDENCES,
-        "form": form,
+        "options": _marked(shown_options(study, trial), given["choice"]),
+        "confidences": _marked(CONFIDENCES, given["confidence"]),
+        "errors": _errors(form),
         "longest_label": LONGEST_LABEL,
-        "given": {name: form[name].value() for name in form.fields} if form else {},
+        "given": given,
         "ahead": trial_sources(study, progress.following),
         "words": words_of(study),
         "question": question(study, trial),
         "none": NONE,
+        "chose_none": given["choice"] == str(NONE),
         "strings": script_strings() | {"listenFirst": _(study.kind.words.listen_first)},
     }
+
+
+def _given(form: AnswerForm | None) -> dict[str, str]:
+    """What was typed into a rejected form, by field; empty texts otherwise."""
+    return {name: str(form[name].value() or "") if form else "" for name in AnswerForm.base_fields}
+
+
+def _errors(form: AnswerForm | None) -> dict[str, str]:
+    """The first error of each field of a rejected form, and that of the whole form as `whole`."""
+    found = (
+        {
+            "whole" if name == NON_FIELD_ERRORS else name: errors[0]
+            for name, errors in form.errors.items()
+        }
+        if form
+        else {}
+    )
+    return dict.fromkeys(("whole", *AnswerForm.base_fields), "") | found
+
+
+def _marked(options: Iterable[tuple[int, str]], given: str) -> list[tuple[int, str, bool]]:
+    """The options with whether each is the one that was given."""
+    return [(position, text, str(position) == given) for position, text in options]
 
 
 def has_rules(study: Study) -> bool:
@@ -72,7 +101,12 @@ def has_rules(study: Study) -> bool:
 
 def words_of(study: Study) -> dict[str, str]:
     """What a trial's page says, in its language."""
-    return {name: _(said) if said else "" for name, said in asdict(study.kind.words).items()}
+    return dict(_words_in(study.kind.words, get_language()))
+
+
+@cache
+def _words_in(words: Words, language: str | None) -> dict[str, str]:
+    return {name: _(said) if said else "" for name, said in asdict(words).items()}
 
 
 def question(study: Study, trial: Trial) -> str:

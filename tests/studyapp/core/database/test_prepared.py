@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError
 
-from studyapp.core.database.prepared import prepared
-from studyapp.models import Item, Study
+from studyapp.core.database.prepared import insert, prepared, prepared_update
+from studyapp.models import Event, Item, Participation, Study
+from studyapp.participation.services import participations
 from tests.studyapp.factories import make_study
 
 
@@ -26,6 +30,11 @@ def options(study: int, identifier: str) -> QuerySet[Item, tuple[int, object]]:
 @prepared
 def locked(pk: int) -> QuerySet[Study]:
     return Study.objects.select_for_update().filter(pk=pk)
+
+
+@prepared_update
+def set_title(pk: int, opened: datetime, title: str) -> tuple[QuerySet[Study], dict[str, Any]]:
+    return Study.objects.filter(pk=pk), {"title": title, "opened_at": opened}
 
 
 @prepared
@@ -65,3 +74,37 @@ def test_rows_are_locked_only_in_a_transaction() -> None:
 def test_an_argument_that_the_sql_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match="without_its_argument: an argument is not"):
         without_its_argument(1)
+
+
+@pytest.mark.django_db
+def test_only_the_rows_asked_for_are_changed() -> None:
+    first, second, third = make_study(), make_study(), make_study()
+    for place, study in enumerate((first, second), 1):
+        opened = datetime(2026, 3, 1, 12, 30, place, 250_000, tzinfo=UTC)
+        assert set_title(study.pk, opened, f"No. {place} %s") == 1
+        study.refresh_from_db()
+        assert (study.title, study.opened_at) == (f"No. {place} %s", opened)
+    assert set_title(10**9, opened, "nobody's") == 0
+    assert Study.objects.get(pk=third.pk).opened_at == third.opened_at
+
+
+@pytest.mark.django_db
+def test_inserted_rows_are_those_that_django_would_create() -> None:
+    participation = participations.begin(study=make_study())
+    insert([])
+    insert([event(participation, number) for number in range(3)])
+    Event.objects.bulk_create([event(participation, number) for number in range(3, 6)])
+    stored = list(Event.objects.order_by("pk"))
+    assert [one.sequence for one in stored] == [f"%s {number}" for number in range(6)]
+    assert {(one.participation_id, one.type, one.clip, one.value) for one in stored} == {
+        (participation.pk, "play", None, 7)
+    }
+    times = [one.received_at for one in stored]
+    assert max(times) - min(times) < timedelta(hours=1)
+
+
+def event(participation: Participation, number: int) -> Event:
+    """An event of the page, not of a trial."""
+    return Event(
+        participation=participation, type="play", at_ms=number, value=7, sequence=f"%s {number}"
+    )
