@@ -4,7 +4,7 @@
                               [--arrive 60] [--burst 15] [--otree-participants 300]
 
 Both servers run on this machine, one after the other, with the load generator on the same two cores
-(`--cores`). Ours runs under gunicorn, as in the image (two processes of eight threads), on SQLite.
+(`--cores`). Ours runs under gunicorn, as in the image (four processes of four threads), on SQLite.
 oTree, installed from the package index into an environment of its own, runs its production server
 with its default SQLite. In both, a trial consists of the page, its three sounds (the same files),
 the answer and the page that follows; ours also posts listening events, which oTree does not have.

@@ -6,6 +6,8 @@ setting.
 
 bind = "0.0.0.0:8000"
 worker_class = "gthread"
+# Threads of one process wait for each other: four processes of four threads serve more than two of
+# eight. A thread that waits for the database costs nothing.
 threads = 4
 # On a busy disk, heartbeats would be delayed, and gunicorn would kill the process.
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - in memory; gunicorn chooses the file names

@@ -79,6 +79,7 @@ const earwitness = {
   events({ url, csrf, prefix, trial, onHeard }) {
     const { storage, post, FIRST_WAIT_MS, LONGEST_WAIT_MS } = earwitness;
     const BATCH = 100; // the server accepts at most 200
+    const SOON_MS = 10000;
     const pageId = Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
     const queueKey = `${prefix}events:${pageId}`;
     let queue = [];
@@ -98,7 +99,8 @@ const earwitness = {
       if (value !== undefined) event.value = Math.round(value);
       queue.push(event);
       keep();
-      sendLater(type === "ended" ? 0 : 2000);
+      // What was played to its end counts, so the page shows it at once; the rest goes along with it.
+      sendLater(type === "ended" ? 0 : SOON_MS);
     }
 
     function keep() {

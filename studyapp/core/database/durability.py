@@ -14,26 +14,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 
 @contextmanager
 def on_disk_with_the_next() -> Iterator[None]:
     """A transaction for what is worth nothing without a later, ordinary one: a trial was shown, or
     heard, which only its answer makes use of."""
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "sqlite" or database.in_atomic_block:
         # In an outer transaction it is that one which is committed.
         with transaction.atomic():
             yield
         return
-    _execute("PRAGMA synchronous=NORMAL")
-    try:
-        with transaction.atomic():
-            yield
-    finally:
-        _execute("PRAGMA synchronous=FULL")
-
-
-def _execute(sql: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
+    with database.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        try:
+            with transaction.atomic():
+                yield
+        finally:
+            cursor.execute("PRAGMA synchronous=FULL")

@@ -19,7 +19,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, wraps
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model, QuerySet
 from django.db.models.query import ModelIterable, get_related_populators
 from django.db.models.sql import UpdateQuery
@@ -41,9 +42,9 @@ class _Statement:
     places: tuple[tuple[int, int], ...]
     """Index in the parameters, index in the flattened arguments."""
 
-    def parameters(self, given: Sequence[Given]) -> list[Any]:
+    def parameters(self, given: Sequence[Given], database: BaseDatabaseWrapper) -> list[Any]:
         """The parameters for these arguments."""
-        flat = _flat(given)
+        flat = _flat(given, database)
         parameters = list(self.fixed)
         for place, argument in self.places:
             parameters[place] = flat[argument]
@@ -60,10 +61,10 @@ class _Plan:
     """Django's converters of the columns that need one."""
     make_row: Callable[[Sequence[Any]], Any]
 
-    def run(self, given: Sequence[Given]) -> list[Any]:
+    def run(self, given: Sequence[Given], database: BaseDatabaseWrapper) -> list[Any]:
         """The rows for these arguments."""
-        with connection.cursor() as cursor:
-            cursor.execute(self.statement.sql, self.statement.parameters(given))
+        with database.cursor() as cursor:
+            cursor.execute(self.statement.sql, self.statement.parameters(given, database))
             rows = cursor.fetchall()
         if self.converters:
             rows = self.compiler.apply_converters(rows, self.converters)
@@ -76,13 +77,14 @@ def prepared(make: Callable[..., QuerySet[Any, Any]]) -> Callable[..., list[Any]
 
     @wraps(make)
     def rows(*given: Given) -> list[Any]:
+        database = _database()
         # Django refuses to make SQL that locks rows outside of a transaction.
-        lengths = (len(one) if isinstance(one, tuple) else 0 for one in given)
-        key = (connection.vendor, connection.in_atomic_block, *lengths)
+        lengths = [len(one) if isinstance(one, tuple) else 0 for one in given]
+        key = (database.vendor, database.in_atomic_block, *lengths)
         plan = plans.get(key)
         if plan is None:
-            plan = plans[key] = _plan(make, given)
-        return plan.run(given)
+            plan = plans[key] = _plan(make, given, database)
+        return plan.run(given, database)
 
     return rows
 
@@ -96,16 +98,17 @@ def prepared_update(
 
     @wraps(make)
     def changed(*given: Given) -> int:
-        statement = statements.get(connection.vendor)
+        database = _database()
+        statement = statements.get(database.vendor)
         if statement is None:
-            markers = _Markers()
+            markers = _Markers(database)
             rows, values = make(*markers.instead_of(given))
-            query = rows.query.chain(UpdateQuery)  # type: ignore[attr-defined] # as `QuerySet.update` does
+            query: Any = rows.query.chain(UpdateQuery)  # as `QuerySet.update` does
             query.add_update_values(values)
-            compiler = query.get_compiler(connection=connection)
-            statement = statements[connection.vendor] = markers.found_in(make.__name__, compiler)
-        with connection.cursor() as cursor:
-            cursor.execute(statement.sql, statement.parameters(given))
+            compiler = query.get_compiler(connection=database)
+            statement = statements[database.vendor] = markers.found_in(make.__name__, compiler)
+        with database.cursor() as cursor:
+            cursor.execute(statement.sql, statement.parameters(given, database))
             return int(cursor.rowcount)
 
     return changed
@@ -115,12 +118,13 @@ def insert(rows: Sequence[Model]) -> None:
     """Store new rows of one model, without learning their keys or sending signals."""
     if not rows:
         return
-    sql, fields = _insertion(type(rows[0]), connection.vendor)
+    database = _database()
+    sql, fields = _insertion(type(rows[0]), database.vendor)
     values = [
-        [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+        [field.get_db_prep_save(field.pre_save(row, add=True), database) for field in fields]
         for row in rows
     ]
-    with connection.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.executemany(sql, values)
 
 
@@ -128,8 +132,8 @@ def insert(rows: Sequence[Model]) -> None:
 def _insertion(model: type[Model], vendor: str) -> tuple[str, tuple[Field[Any, Any], ...]]:
     """SQL for the database's `vendor`, and the fields whose values it takes."""
     fields = tuple(field for field in model._meta.concrete_fields if not field.primary_key)
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)
+    quote = _database().ops.quote_name
+    columns = ", ".join(quote(str(field.column)) for field in fields)
     places = ", ".join(["%s"] * len(fields))
     table = quote(model._meta.db_table)
     return f"INSERT INTO {table} ({columns}) VALUES ({places})", fields  # noqa: S608 - our names
@@ -138,7 +142,8 @@ def _insertion(model: type[Model], vendor: str) -> tuple[str, tuple[Field[Any, A
 class _Markers:
     """Stand in for arguments while SQL is made, and are looked for in its parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: BaseDatabaseWrapper) -> None:
+        self._database = database
         self._made: list[Any] = []
 
     def instead_of(self, given: Sequence[Given]) -> list[Any]:
@@ -155,7 +160,7 @@ class _Markers:
             marker = FIRST_TIME + timedelta(days=number)
         elif isinstance(value, str):
             marker = str(marker)
-        self._made.append(_as_stored(marker))
+        self._made.append(_as_stored(marker, self._database))
         return marker
 
     def found_in(self, name: str, compiler: Any) -> _Statement:
@@ -167,10 +172,12 @@ class _Markers:
         return _Statement(sql, tuple(fixed), tuple(places))
 
 
-def _plan(make: Callable[..., QuerySet[Any, Any]], given: Sequence[Given]) -> _Plan:
-    markers = _Markers()
+def _plan(
+    make: Callable[..., QuerySet[Any, Any]], given: Sequence[Given], database: BaseDatabaseWrapper
+) -> _Plan:
+    markers = _Markers(database)
     queryset = make(*markers.instead_of(given))
-    compiler = queryset.query.get_compiler(connection=connection)
+    compiler = queryset.query.get_compiler(connection=database)
     return _Plan(
         markers.found_in(make.__name__, compiler), compiler,
         compiler.get_converters(expression for expression, *_ in compiler.select),
@@ -178,20 +185,25 @@ def _plan(make: Callable[..., QuerySet[Any, Any]], given: Sequence[Given]) -> _P
     )  # fmt: skip
 
 
-def _flat(given: Sequence[Given]) -> list[Any]:
+def _database() -> BaseDatabaseWrapper:
+    """This thread's connection. `django.db.connection` looks it up for each of its attributes."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
+def _flat(given: Sequence[Given], database: BaseDatabaseWrapper) -> list[Any]:
     flat: list[Any] = []
     for one in given:
         if isinstance(one, tuple):
             flat += one
         else:
-            flat.append(_as_stored(one))
+            flat.append(_as_stored(one, database))
     return flat
 
 
-def _as_stored(value: str | int | datetime) -> Any:
+def _as_stored(value: str | int | datetime, database: BaseDatabaseWrapper) -> Any:
     """A time as this database takes it; anything else as it is."""
     if isinstance(value, datetime):
-        return connection.ops.adapt_datetimefield_value(value)
+        return database.ops.adapt_datetimefield_value(value)
     return value
 
 

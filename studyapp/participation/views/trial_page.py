@@ -78,19 +78,14 @@ def _given(form: AnswerForm | None) -> dict[str, str]:
 
 def _errors(form: AnswerForm | None) -> dict[str, str]:
     """The first error of each field of a rejected form, and that of the whole form as `whole`."""
-    found = (
-        {
-            "whole" if name == NON_FIELD_ERRORS else name: errors[0]
-            for name, errors in form.errors.items()
-        }
-        if form
-        else {}
-    )
-    return dict.fromkeys(("whole", *AnswerForm.base_fields), "") | found
+    errors = dict.fromkeys(("whole", *AnswerForm.base_fields), "")
+    for name, found in form.errors.items() if form else ():
+        errors["whole" if name == NON_FIELD_ERRORS else name] = str(found[0])
+    return errors
 
 
-def _marked(options: Iterable[tuple[int, str]], given: str) -> list[tuple[int, str, bool]]:
-    """The options with whether each is the one that was given."""
+def _marked(options: Iterable[tuple[int, Any]], given: str) -> list[tuple[int, Any, bool]]:
+    """Position and text of the options, with whether each is the one that was given."""
     return [(position, text, str(position) == given) for position, text in options]
 
 
