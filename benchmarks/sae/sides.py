@@ -47,6 +47,8 @@ class Timed(NamedTuple):
 
     wall: float
     cpu: float
+    system: float
+    """Of the processor time, what the operating system's kernel took."""
     best_cpu: float
 
 
@@ -55,7 +57,7 @@ class Side:
 
     def __init__(self, name: str, setting: Mapping[str, Any], folder: Path) -> None:
         self.name, self._base = name, folder / name.replace(" ", "-")
-        self._times: list[tuple[float, float]] = []
+        self._times: list[dict[str, float]] = []
         own = {"PYTHONPATH": str(Path.cwd())} if setting["side"] == "ours" else {"PYTHONPATH": ""}
         self._process = subprocess.Popen(
             [python_of(setting["side"]), str(WORKER)],
@@ -75,12 +77,12 @@ class Side:
         """One training step on batch `number`."""
         found = self._ask(f"step {number}")
         if counted:
-            self._times.append((found["wall"], found["cpu"]))
+            self._times.append(found)
 
     def timed(self) -> Timed:
         """Seconds per step."""
-        walls, cpus = zip(*self._times, strict=True)
-        return Timed(median(walls), median(cpus), min(cpus))
+        middle = {name: median(one[name] for one in self._times) for name in self._times[0]}
+        return Timed(**middle, best_cpu=min(one["cpu"] for one in self._times))
 
     def finish(self) -> tuple[dict[str, float], torch.Tensor]:
         """Figures on held-out frames, and the decoder [n, d]."""
@@ -134,7 +136,8 @@ def frames_for(world: World, folder: Path, count: int, held_out: int, seed: int)
 
 
 def in_turn(sides: Sequence[Side], steps: range, *, warm: int = 0) -> None:
-    """Steps of all sides one after another, A B A B …; the first `warm` are not counted."""
+    """Steps of all sides one after another, A B C C B A …, so that none always follows the same
+    other; the first `warm` are not counted."""
     for place, step in enumerate(steps):
-        for side in sides:
+        for side in sides if place % 2 == 0 else reversed(sides):
             side.step(step, counted=place >= warm)

@@ -22,9 +22,14 @@ SIDES = {
     "ours int8": {"side": "ours", "kernel": "int8"},
     "ours dense": {"side": "ours", "kernel": "dense"},
     "sparsify": {"side": "sparsify"},
+    "sparsify, memory kept": {"side": "sparsify", "keep": True},
     "saelens": {"side": "saelens"},
+    "saelens, memory kept": {"side": "saelens", "keep": True},
     "dictionary_learning": {"side": "dictionary_learning"},
+    "dictionary_learning, memory kept": {"side": "dictionary_learning", "keep": True},
 }
+BASES = ("sparsify", "sparsify, memory kept")
+"""The fastest peer, as installed and with what ours has."""
 
 
 def main() -> int:
@@ -61,19 +66,21 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         f"d {options.d}, n {options.n}, k {options.k}, batch {options.batch}, {options.dead} dead, "
         f"{options.threads} threads, {options.rounds} rounds\n"
     )
-    print("| side | frames/s (median) | frames/CPU-s (median) | best | × sparsify | peak memory |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| side | frames/s (median) | frames/CPU-s (median) | best | in the kernel | "
+        f"{' | '.join(f'× {name}' for name in BASES)} | peak memory |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
     timed = {side.name: side.timed() for side in sides}
-    base = timed.get("sparsify")
     for side in sides:
         found, _ = side.finish()
         side.close()
         time = timed[side.name]
-        ratio = f"{base.cpu / time.cpu:.2f}" if base else "–"
+        ratios = (f"{timed[name].cpu / time.cpu:.2f}" if name in timed else "–" for name in BASES)
         print(
             f"| {side.name} | {options.batch / time.wall:,.0f} | {options.batch / time.cpu:,.0f} | "
-            f"{options.batch / time.best_cpu:,.0f} | {ratio} | "
-            f"{found['peak_bytes'] / 2**20:,.0f} MB |"
+            f"{options.batch / time.best_cpu:,.0f} | {time.system / time.cpu:.0%} | "
+            f"{' | '.join(ratios)} | {found['peak_bytes'] / 2**20:,.0f} MB |"
         )
 
 

@@ -4,17 +4,22 @@ Run by `benchmarks.sae.sides` with the side's own Python, so it imports nothing 
 for ours. It reads commands from standard input, one per line, and answers each with a line of JSON:
 
     begin FILE    a new SAE by the setting in FILE
-    step N        one full training step on batch N → wall and CPU seconds
+    step N        one full training step on batch N → seconds: wall, CPU, and of these the kernel
     finish FILE   writes the decoder [n, d] to FILE → figures on the held-out frames, peak memory
 
 Each side's step is that of its own trainer: forward pass, AuxK, backward pass, clipping where it
 clips, optimiser, projection and norm of the decoder where it has them. sparsify's trainer reads a
 language model only, so its loop's body is repeated here line by line.
+
+With "keep" in the setting the C library keeps all memory that is freed, and so need not have the
+operating system clear new memory in every step. Ours keeps it as the pipeline's commands do.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
+import resource
 import sys
 import time
 from importlib import import_module
@@ -29,6 +34,8 @@ WARMUP, DECAY = 0.05, 0.2
 """Shares of the steps in which the rate rises and falls, for every side that can be told."""
 AUX_WEIGHT = 1 / 32
 FRAMES_AT_ONCE = 1024
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Numbers of glibc's `mallopt(3)`."""
 START_FRAMES = 4096
 """Frames that our start sees: a sample of the training's, whose first they are."""
 
@@ -38,8 +45,10 @@ class Ours:
 
     def __init__(self, setting: dict[str, Any]) -> None:
         from pipeline.config import SaeConfig
+        from pipeline.parallel import keep_freed_memory
         from pipeline.sae.trainer import Training, Wanted, start
 
+        keep_freed_memory()
         config = SaeConfig(
             steps=setting["steps"], batch_frames=setting["batch"], learning_rate=setting["rate"],
             aux_k=setting["aux_k"], dead_after_frames=setting["dead_after"],
@@ -290,10 +299,25 @@ def peak_bytes() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
+def clocks() -> dict[str, float]:
+    """Seconds: wall, of the processor, and of these in the operating system's kernel."""
+    system = resource.getrusage(resource.RUSAGE_SELF).ru_stime
+    return {"wall": time.perf_counter(), "cpu": time.process_time(), "system": system}
+
+
+def keep_all_freed_memory() -> None:
+    """Let glibc map no block by itself and return none."""
+    libc = ctypes.CDLL(None)
+    for name, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1)):
+        libc.mallopt(name, value)
+
+
 class Work:
     """An SAE in training and the frames that it sees."""
 
     def __init__(self, setting: dict[str, Any]) -> None:
+        if setting.get("keep"):
+            keep_all_freed_memory()
         torch.set_num_threads(setting["threads"])
         self._setting, self._batch = setting, setting["batch"]
         self._frames = np.load(setting["frames"], mmap_mode="r")
@@ -306,9 +330,9 @@ class Work:
         x = torch.from_numpy(np.asarray(self._frames[at : at + self._batch], dtype=np.float32))
         if self._setting["force_dead"]:
             self._side.declare_dead(self._dead)
-        wall, cpu = time.perf_counter(), time.process_time()
+        before = clocks()
         self._side.step(x)
-        return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+        return {name: now - before[name] for name, now in clocks().items()}
 
     def finish(self, path: str) -> dict[str, float]:
         """Write the decoder; figures on the held-out frames, and the peak before them."""
