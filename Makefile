@@ -162,13 +162,17 @@ bench-scale: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.scale
 
 # A training step of ours beside those of sparsify, SAELens and dictionary_learning, each in an
-# environment of its own under data/peers (4 GB, made by the first call). Without these about eleven
+# environment of its own under data/peers (4 GB, made by the first call). Without these about twelve
 # minutes on two quiet cores. Not part of `make bench`, since it installs them.
 bench-sae: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.sae.speed --rounds 5
+	$(BIN)/python -m benchmarks.sae.speed --rounds 5 --threads 1
+	$(BIN)/python -m benchmarks.sae.speed --rounds 3 --threads 1 --sides "sparsify, memory kept" \
+	  saelens "saelens, memory kept" dictionary_learning "dictionary_learning, memory kept"
 	$(BIN)/python -m benchmarks.sae.speed --rounds 5 --dead 1024
 	$(BIN)/python -m benchmarks.sae.scaling
 	$(BIN)/python -m benchmarks.sae.together --steps 12
+	$(BIN)/python -m benchmarks.sae.one_pass
 	$(BIN)/python -m benchmarks.sae.interop
 	$(BIN)/python -m benchmarks.sae.adoption
 
