@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.db.models import Count, Q, QuerySet
 
+from studyapp.core.database.prepared import prepared
 from studyapp.models import (
     EntryToken,
     ListedPerson,
@@ -21,7 +22,12 @@ from studyapp.models import (
 
 def of_study(study: Study) -> Recruitment:
     """Return the study's recruitment; by default it admits anyone with the link."""
-    return Recruitment.objects.filter(study=study).first() or Recruitment(study=study)
+    return next(iter(_of_study(study.pk)), None) or Recruitment(study=study)
+
+
+@prepared
+def _of_study(study: int) -> QuerySet[Recruitment]:
+    return Recruitment.objects.filter(study=study).order_by("pk")
 
 
 def token_by_digest(*, slug: str, digest: str) -> EntryToken | None:

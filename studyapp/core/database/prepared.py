@@ -5,8 +5,8 @@ Django makes the SQL of a query again each time, which takes several times as lo
 made once, with a marker for each argument, and later only the arguments are filled in.
 
 Arguments are positional: texts, whole numbers, times, or tuples of texts, never None or empty,
-since the SQL would depend on them. A queryset of objects gives objects, one of `values_list` gives
-tuples.
+since the SQL would depend on them; for each value of a Boolean there is SQL of its own. A queryset
+of objects gives objects, one of `values_list` gives tuples.
 
 `@prepared_update` does the same for changes, and `insert` for new rows.
 """
@@ -25,7 +25,7 @@ from django.db.models import Field, Model, QuerySet
 from django.db.models.query import ModelIterable, get_related_populators
 from django.db.models.sql import UpdateQuery
 
-Given = str | int | datetime | tuple[str, ...]
+Given = str | int | bool | datetime | tuple[str, ...]
 FIRST_MARKER = 31_000
 """Whole numbers from here on mark arguments; they fit into every column of numbers."""
 FIRST_TIME = datetime(1900, 1, 1, tzinfo=UTC)
@@ -79,8 +79,8 @@ def prepared(make: Callable[..., QuerySet[Any, Any]]) -> Callable[..., list[Any]
     def rows(*given: Given) -> list[Any]:
         database = _database()
         # Django refuses to make SQL that locks rows outside of a transaction.
-        lengths = [len(one) if isinstance(one, tuple) else 0 for one in given]
-        key = (database.vendor, database.in_atomic_block, *lengths)
+        kinds = [len(one) if isinstance(one, tuple) else one is True for one in given]
+        key = (database.vendor, database.in_atomic_block, *kinds)
         plan = plans.get(key)
         if plan is None:
             plan = plans[key] = _plan(make, given, database)
@@ -147,13 +147,15 @@ class _Markers:
         self._made: list[Any] = []
 
     def instead_of(self, given: Sequence[Given]) -> list[Any]:
-        """A marker for each argument, or each text of a tuple."""
+        """A marker for each argument, or each text of a tuple; Booleans stand for themselves."""
         return [
             tuple(self._mark(each) for each in one) if isinstance(one, tuple) else self._mark(one)
             for one in given
         ]
 
     def _mark(self, value: str | int | datetime) -> str | int | datetime:
+        if isinstance(value, bool):
+            return value
         number = len(self._made)
         marker: str | int | datetime = FIRST_MARKER + number
         if isinstance(value, datetime):
@@ -195,7 +197,7 @@ def _flat(given: Sequence[Given], database: BaseDatabaseWrapper) -> list[Any]:
     for one in given:
         if isinstance(one, tuple):
             flat += one
-        else:
+        elif not isinstance(one, bool):
             flat.append(_as_stored(one, database))
     return flat
 

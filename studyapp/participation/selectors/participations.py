@@ -32,8 +32,13 @@ def _bare_by_identifier(slug: str, identifier: str) -> QuerySet[Participation]:
 
 def by_external_key(*, slug: str, key: str) -> Participation | None:
     """The newest participation with that keyed hash in any version of the study, with its study."""
-    found = _with_study().order_by("-study__version")
-    return found.filter(external_key=key, study__series__slug=slug).first() if key else None
+    return next(iter(_by_external_key(slug, key)), None) if key else None
+
+
+@prepared
+def _by_external_key(slug: str, key: str) -> QuerySet[Participation]:
+    found = _with_study().filter(external_key=key, study__series__slug=slug)
+    return found.order_by("-study__version")
 
 
 def locked(pk: int) -> Participation:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
+from studyapp.core.database.prepared import prepared
 from studyapp.models import Item, Study
 from studyapp.models.steps import Step
 from studyapp.models.studies import STIMULI
@@ -70,6 +73,13 @@ def _rest(seconds: dict[str, float], step: Step, within: float) -> float:
 
 def _usual_pace(study: Study) -> float:
     """Seconds that a trial takes before the participant's own pace is known."""
-    lengths = [f"{name}__seconds" for name in STIMULI[: study.kind.clips]]
-    found = study.items.filter(role=Item.Role.MAIN).order_by().values_list(*lengths).first()
-    return sum(found or ()) + ANSWERING_SECONDS
+    found = next(iter(_lengths_of_one(study.pk)), ())
+    return sum(length for length in found if length is not None) + ANSWERING_SECONDS
+
+
+@prepared
+def _lengths_of_one(study: int) -> QuerySet[Item, tuple[float | None, ...]]:
+    """The lengths of the sounds of the study's first item."""
+    lengths = [f"{name}__seconds" for name in STIMULI]
+    main = Item.objects.filter(study=study, role=Item.Role.MAIN)
+    return main.order_by("pk").values_list(*lengths)[:1]

@@ -19,8 +19,10 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from studyapp.core import clock
+from studyapp.core.database.prepared import prepared
 from studyapp.core.errors import (
     ParticipationError,
     PlaceLostError,
@@ -114,7 +116,13 @@ def extend_place(*, participation: Participation) -> int:
 
 def locked_study(participation: Participation) -> Study:
     """The participation's study (or preview), locked until the commit so that no place changes."""
-    return Study.with_previews.select_for_update(no_key=True).get(pk=participation.study_id)
+    [study] = _locked_study(participation.study_id)
+    return study  # type: ignore[no-any-return]
+
+
+@prepared
+def _locked_study(pk: int) -> QuerySet[Study]:
+    return Study.with_previews.select_for_update(no_key=True).filter(pk=pk).order_by()
 
 
 def _reload_locked(participation: Participation, study: Study) -> None:
@@ -191,7 +199,15 @@ def _room_in(
 
 
 def _condition(study: Study, allocated: Allocation) -> Condition | None:
-    return study.conditions.get(method=allocated.method) if allocated.method else None
+    if not allocated.method:
+        return None
+    [condition] = _condition_of(study.pk, allocated.method)
+    return condition  # type: ignore[no-any-return]
+
+
+@prepared
+def _condition_of(study: int, method: str) -> QuerySet[Condition]:
+    return Condition.objects.filter(study=study, method=method).order_by()
 
 
 def _write(participation: Participation, study: Study, allocated: Allocation) -> None:

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from studyapp.core import clock
-from studyapp.core.database.prepared import prepared_update
+from studyapp.core.database.prepared import prepared, prepared_update
 from studyapp.core.errors import ParticipationError
 from studyapp.models import Participation, Response, Study
 
@@ -40,11 +40,17 @@ def renew(*, participation: Participation, has_answered: bool | None = None) -> 
     `has_answered` says whether anything was answered; None looks it up.
     """
     if has_answered is None:
-        has_answered = Response.objects.filter(trial__participation=participation).exists()
+        has_answered = bool(_an_answer(participation.pk))
     lasts = length if has_answered else first_length
     expires = clock.now() + lasts(participation.study)
     if _set_lease(participation.pk, expires):
         participation.lease_expires_at = expires
+
+
+@prepared
+def _an_answer(participation: int) -> QuerySet[Response, tuple[int]]:
+    given = Response.objects.filter(trial__participation=participation)
+    return given.order_by().values_list("pk")[:1]
 
 
 @prepared_update

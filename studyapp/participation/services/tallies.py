@@ -15,16 +15,11 @@ from studyapp.participation.selectors import places as selectors
 
 FEWEST = 50
 """So many finished participations are added at a time: counting fewer costs less than writing."""
-MOST = 1_000
-"""So many at most at a time, since others wait meanwhile: a site from before there were tallies may
-have more, which the next consents add."""
 
 
 def add_finished(study: Study, now: datetime, *, simulated: bool) -> None:
     """Add the finished participations that are not part of the tally yet, if there are enough."""
-    others = selectors.not_tallied(study, simulated=simulated)
-    finished = others.exclude(status=Participation.Status.ACTIVE).values_list("pk", flat=True)
-    found = list(finished[:MOST])
+    found = selectors.finished_and_not_tallied(study, simulated=simulated)
     if len(found) >= FEWEST:
         tally = selectors.tally_of(study, simulated=simulated)
         _change(tally, found, now, by=1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
+from studyapp.core.database.prepared import prepared
 from studyapp.core.text import fold
 from studyapp.models import (
     Clip,
@@ -70,9 +71,14 @@ def by_link(slug: str) -> Study | None:
 
     A preview has its own slug, which nobody can guess.
     """
-    versions = list(Study.with_previews.filter(series__slug=slug).exclude(state=Study.State.DRAFT))
+    versions: list[Study] = _by_link(slug)
     is_open = [study for study in versions if study.state == Study.State.OPEN]
     return next(iter(is_open or versions), None)
+
+
+@prepared
+def _by_link(slug: str) -> QuerySet[Study]:
+    return Study.with_previews.filter(series__slug=slug).exclude(state=Study.State.DRAFT)
 
 
 def all_studies() -> QuerySet[Study]:
