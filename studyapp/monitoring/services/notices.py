@@ -142,10 +142,15 @@ def _look_at(row: NoticeSettings, study: Study) -> None:
     complete, places = selectors.complete(study), frames.places(study)
     about = {"study": study.slug, "version": study.version, "page": selectors.page_of(study),
              "complete": complete, "places": places}  # fmt: skip
-    if _is_full(study, complete, places):
-        _make(row.project, Notice.Kind.FULL, f"full:{study.pk}:{places}",
+    key = f"full:{study.pk}:{places}"
+    is_filled = _is_filled(study, complete, places)
+    # Whoever is still inside may be in a condition that is off, and may finish.
+    if complete >= places or (is_filled and not selectors.has_people_inside(study)):
+        _make(row.project, Notice.Kind.FULL, key,
               f"{study} is full, with {complete} complete", **about)  # fmt: skip
         return
+    if not is_filled:
+        _forget(row.project, f"full:{study.pk}:")
     last = selectors.last_answer(study)
     # Studies that were open before openings were stored have only the moment of freezing.
     since = max(filter(None, (last, study.opened_at or study.frozen_at)), default=None)
@@ -156,7 +161,7 @@ def _look_at(row: NoticeSettings, study: Study) -> None:
               last_answer=last and last.isoformat(), **about)  # fmt: skip
 
 
-def _is_full(study: Study, complete: int, places: int) -> bool:
+def _is_filled(study: Study, complete: int, places: int) -> bool:
     """Whether all places are complete, but for those of people who left a condition that is off.
 
     Nobody gets such a place any more.
@@ -167,9 +172,13 @@ def _is_full(study: Study, complete: int, places: int) -> bool:
     if all(one.off_at is None for one in conditions):
         return False
     each, done = frames.places_per_condition(study), selectors.complete_by_condition(study)
-    is_done = all(done.get(one.pk, 0) >= each for one in conditions if one.off_at is None)
-    # Whoever is still inside may be in the condition that is off, and may finish.
-    return is_done and not selectors.has_people_inside(study)
+    return all(done.get(one.pk, 0) >= each for one in conditions if one.off_at is None)
+
+
+def _forget(project: Project, begin: str) -> None:
+    """What these notices told is over: when it happens again, it is told again."""
+    for notice in Notice.objects.filter(project=project, key__startswith=begin):
+        Notice.objects.filter(pk=notice.pk).update(key=f"over:{notice.pk}")
 
 
 def _make(

@@ -209,7 +209,17 @@ def test_a_study_is_full_without_those_who_left_a_condition_that_is_off(
         lease_expires_at=timezone.now() - timedelta(hours=1)
     )
     notices.look()
-    assert told(project) == [("quota_full", f"{study} is full, with 1 complete")]
+    first = ("quota_full", f"{study} is full, with 1 complete")
+    assert told(project) == [first]
+    # Switched on again it is not full, and when it is again, that is told again, once.
+    for times in (1, 2):
+        deviations.switch_on(study=study, method=away.condition.method, reason="good", user=owner)
+        notices.look()
+        assert told(project) == [first] * times
+        deviations.switch_off(study=study, method=away.condition.method, reason="bad", user=owner)
+        notices.look()
+        notices.look()
+        assert told(project) == [first] * (times + 1)
 
 
 def test_silence_counts_from_the_opening_if_that_is_later(project: Project, owner: User) -> None:
