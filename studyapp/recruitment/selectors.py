@@ -52,6 +52,7 @@ def by_external_keys(study: Study, keys: set[str]) -> dict[str, Participation]:
     """Keyed hash → participation, in any version of the study."""
     found = Participation.objects.select_related("study")
     rows = found.filter(study__series=study.series_id, external_key__in=keys)
+    rows = rows.exclude(external_key="")  # As the index does, which SQLite finds only so.
     return {row.external_key: row for row in rows.order_by("study__version")}
 
 
@@ -67,7 +68,7 @@ def of_person(study: Study, person_key: str) -> Participation | None:
     if not person_key:
         return None
     found = Participation.objects.filter(study__series=study.series_id, person_key=person_key)
-    return found.first()
+    return found.exclude(person_key="").first()  # As the index does, which SQLite finds only so.
 
 
 def took_part_before(study: Study, person_key: str) -> bool:
@@ -76,7 +77,7 @@ def took_part_before(study: Study, person_key: str) -> bool:
     if not person_key:
         return False
     earlier = Recruitment.excluded.through.objects.filter(recruitment__study=study)
-    found = Participation.objects.filter(
+    found = Participation.objects.exclude(person_key="").filter(
         person_key=person_key, study__series__in=earlier.values("studyseries")
     )
     listed = ListedPerson.objects.filter(

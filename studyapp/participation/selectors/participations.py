@@ -38,7 +38,8 @@ def by_external_key(*, slug: str, key: str) -> Participation | None:
 @prepared
 def _by_external_key(slug: str, key: str) -> QuerySet[Participation]:
     found = _with_study().filter(external_key=key, study__series__slug=slug)
-    return found.order_by("-study__version")
+    # Without an empty key, as the index: SQLite finds it only so.
+    return found.exclude(external_key="").order_by("-study__version")
 
 
 def locked(pk: int) -> Participation:
