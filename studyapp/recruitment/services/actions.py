@@ -12,6 +12,7 @@ which it could still be done; then a person is asked again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
@@ -19,6 +20,7 @@ from django.db import IntegrityError, transaction
 from studyapp.core import audit, clock, permissions
 from studyapp.core.errors import RecruitmentError, StudyError
 from studyapp.models import RecruitmentAction, Study
+from studyapp.recruitment import selectors
 from studyapp.recruitment.services.prolific_acts import ACTS, targets_of
 from studyapp.recruitment.services.prolific_http import UncertainError
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 State = RecruitmentAction.State
 MOST_WORDS = 400
+MOST_NAMED = 3
+"""So many unresolved steps are named where another one is refused."""
 
 
 def check_allowed(*, study: Study, user: Person) -> None:
@@ -49,9 +53,9 @@ def intend(*, action: RecruitmentAction) -> RecruitmentAction:
             _check_free(action)
             action.save(force_insert=True)
     except IntegrityError as error:
+        same = selectors.unresolved(action.study)
         raise StudyError(
-            "an earlier step is not resolved: confirm it, drop it, or ask Prolific whether it was "
-            "done"
+            _unresolved([one for one in same if one.target == action.target])
         ) from error
     return action
 
@@ -63,14 +67,19 @@ def _check_free(action: RecruitmentAction) -> None:
     """
     Study.objects.select_for_update(no_key=True).get(pk=action.study_id)
     mine = set(targets_of(action))
-    others = RecruitmentAction.objects.filter(
-        study=action.study_id, state__in=RecruitmentAction.UNRESOLVED
+    others = selectors.unresolved(action.study)
+    if same := [one for one in others if mine & set(targets_of(one))]:
+        raise StudyError(_unresolved(same))
+
+
+def _unresolved(steps: Sequence[RecruitmentAction]) -> str:
+    """Why nothing else is asked for yet: names the steps, each with what can be done about it."""
+    said = [f"{one.label}, {one.get_state_display()}" for one in steps[:MOST_NAMED]]
+    more = f"; and {len(steps) - MOST_NAMED} more" if len(steps) > MOST_NAMED else ""
+    return (
+        f"an earlier step is not resolved ({'; '.join(said)}{more}): confirm it, drop it, or ask "
+        "Prolific whether it was done"
     )
-    if any(mine & set(targets_of(one)) for one in others):
-        raise StudyError(
-            "an earlier step is not resolved: confirm it, drop it, or ask Prolific whether it was "
-            "done"
-        )
 
 
 def carry_out(*, action: RecruitmentAction, user: Person) -> RecruitmentAction:

@@ -141,9 +141,10 @@ def _check_external(study: Study, external_study: str) -> None:
             f"the study {external_study} at the recruiting service belongs to another project's "
             "study"
         )
-    if selectors.unresolved(study):
+    if waiting := selectors.unresolved(study):
         raise StudyError(
-            "a step at the recruiting service is not resolved: confirm or drop it before the "
+            f"a step at the recruiting service is not resolved ({waiting[0].label}, "
+            f"{waiting[0].get_state_display()}): confirm or drop it before the "
             "study's identifier there is changed"
         )
 

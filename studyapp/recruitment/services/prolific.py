@@ -25,15 +25,14 @@ from django.utils import timezone
 from studyapp.core.errors import RecruitmentError
 from studyapp.models import Delivery, Participation, Recruitment, Study
 from studyapp.recruitment import selectors
-from studyapp.recruitment.services import entry, prolific_api
+from studyapp.recruitment.services import entry, prolific_acts, prolific_api
 from studyapp.recruitment.services.identities import external_key
 
 STATUSES = {
     "RETURNED": Participation.Status.RETURNED,
-    "TIMED-OUT": Participation.Status.TIMED_OUT,
     "TIMED OUT": Participation.Status.TIMED_OUT,
 }
-"""Prolific's status of a submission → ours. Any other status changes nothing."""
+"""Prolific's status of a submission, in one spelling → ours. Any other changes nothing."""
 SUBMISSION_EVENT = "submission.status.change"
 MAX_AGE_SECONDS = 300
 """Messages older than this, or as far in the future, are refused as possible replays."""
@@ -107,13 +106,13 @@ def reconcile(*, study: Study) -> Reconciled:
         raise RecruitmentError(f"{study} has no study at Prolific")
     before = timezone.now()
     statuses = {
-        external_key(pid=str(one["participant_id"]), session=str(one["id"])): str(one["status"])
+        external_key(pid=str(one["participant_id"]), session=str(one["id"])): one
         for one in prolific_api.submissions(row.external_study)
     }
     known = selectors.by_external_keys(study, set(statuses))
     reclaimed: Counter[str] = Counter()
     for key, participation in known.items():
-        status = STATUSES.get(statuses[key].upper())
+        status = STATUSES.get(prolific_acts.status_of(statuses[key]))
         if status and entry.reclaim(participation=participation, status=status):
             reclaimed[status] += 1
     strangers = _mark(study, set(statuses), before)
@@ -143,7 +142,7 @@ def _mark(study: Study, known: set[str], before: datetime) -> list[Participation
 def _act(kind: str, message: dict[str, Any]) -> str:
     if kind != SUBMISSION_EVENT:
         return "not about a submission"
-    status = STATUSES.get(str(message.get("status", "")).upper())
+    status = STATUSES.get(prolific_acts.status_of({"status": "", **message}))
     if status is None:
         return "nothing to do"
     pid, session = str(message.get("participant_id", "")), str(message.get("resource_id", ""))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,6 +25,10 @@ TIMEOUT_SECONDS = 20.0
 TOO_MANY = 429
 WAITS = (0.5, 1.0, 2.0)
 """Seconds before asking again after a 429, with which Prolific answers when it is busy."""
+LONGEST_WAIT = 5.0
+"""A page waits for the answer: if Prolific wants a longer pause, the person is told how long."""
+TIMED_OUT = 408
+"""A server or a proxy on the way did not wait for the rest: nobody knows what was done."""
 MOST_WORDS = 300
 IDENTIFIER = re.compile(r"\b[0-9a-f]{24}\b")
 """Of a person, a submission or a study at Prolific."""
@@ -72,8 +76,10 @@ def send(method: str, path: str, content: Mapping[str, Any] | None = None) -> di
             raise UncertainError(
                 f"Prolific did not answer: {type(error).__name__}; what it did is not known"
             ) from error
-    if answer.is_client_error or answer.is_redirect:
-        raise RefusedError(f"Prolific refused with status {answer.status_code}: {_words(answer)}")
+    is_known = answer.is_client_error and answer.status_code != TIMED_OUT
+    if is_known or answer.is_redirect:
+        said = f"{_words(answer)}{_pause_of(answer)}"
+        raise RefusedError(f"Prolific refused with status {answer.status_code}: {said}")
     if not answer.is_success:
         raise UncertainError(
             f"Prolific answered with status {answer.status_code}; what it did is not known"
@@ -132,23 +138,33 @@ def _got(
         answer = _patiently(lambda: client.get(whole_address, params=parameters or None))
         answer.raise_for_status()
     except httpx.HTTPStatusError as error:
-        raise RecruitmentError(
-            f"Prolific answered with status {error.response.status_code}"
-        ) from error
+        said = f"Prolific answered with status {error.response.status_code}"
+        raise RecruitmentError(said + _pause_of(error.response)) from error
     except httpx.HTTPError as error:
         raise RecruitmentError(f"Prolific cannot be read: {type(error).__name__}") from error
     return answer
 
 
-def _patiently(ask: Any) -> httpx.Response:
+def _patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
     """The answer; while Prolific is too busy to do anything, it is asked again a few times."""
     for seconds in WAITS:
-        answer: httpx.Response = ask()
-        if answer.status_code != TOO_MANY:
+        answer = ask()
+        pause = max(seconds, _wanted_pause(answer))
+        if answer.status_code != TOO_MANY or pause > LONGEST_WAIT:
             return answer
-        time.sleep(seconds)
-    last: httpx.Response = ask()
-    return last
+        time.sleep(pause)
+    return ask()
+
+
+def _wanted_pause(answer: httpx.Response) -> float:
+    """The seconds that Prolific wants to be left alone for; 0 where it does not say."""
+    given = answer.headers.get("Retry-After", "").strip()
+    return float(given) if given.isascii() and given.isdecimal() else 0.0
+
+
+def _pause_of(answer: httpx.Response) -> str:
+    seconds = _wanted_pause(answer) if answer.status_code == TOO_MANY else 0
+    return f"; try again in {seconds:.0f} seconds" if seconds else ""
 
 
 def _content(answer: httpx.Response) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Prolific(ThreadingHTTPServer):
         """If set, every response has that status, and nothing is done."""
         self.busy = 0
         """How many of the next requests are answered with 429."""
+        self.retry_after = ""
+        """What a 429 says about when to ask again."""
         self.before: Callable[[str], None] | None = None
         self.after: Callable[[str], None] | None = None
         """Called with `METHOD path` before something is done, and before it is answered."""
@@ -279,6 +281,8 @@ class Handler(BaseHTTPRequestHandler):
         body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
+        if status == 429 and self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

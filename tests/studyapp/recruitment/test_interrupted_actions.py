@@ -69,7 +69,9 @@ def test_several_at_once_are_done_once_each_even_after_a_break_between_them(
         actions.carry_out(action=action, user=boss)
     action.refresh_from_db()
     assert action.state == State.SENT
-    with pytest.raises(StudyError, match="an earlier step is not resolved"):
+    label = action.get_kind_display()
+    named = rf"an earlier step is not resolved \({label} \(2 submissions\), sent"
+    with pytest.raises(StudyError, match=named):
         ASKED["return"](study, boss)
     long_ago = timedelta(hours=2)
     RecruitmentAction.objects.update(sent_at=action.sent_at - long_ago)

@@ -219,6 +219,28 @@ def test_a_busy_service_is_asked_again_a_few_times(
     service.busy = 4
     with pytest.raises(RecruitmentError, match="status 429"):
         prolific.reconcile(study=study)
+    assert service.busy == 0
+    # A pause that a page can wait for is kept; of a longer one a person is told, at once.
+    paused: list[float] = []
+    monkeypatch.setattr(prolific_http.time, "sleep", paused.append)
+    service.busy, service.retry_after = 1, "4"
+    assert prolific.reconcile(study=study).submissions == 0
+    assert paused == [4.0]
+    service.busy, service.retry_after = 2, "60"
+    with pytest.raises(RecruitmentError, match=r"status 429; try again in 60 seconds"):
+        prolific.reconcile(study=study)
+    with pytest.raises(prolific_http.RefusedError, match=r"429: too many requests; .* 60 seconds"):
+        prolific_http.send("POST", "studies/", {})
+    assert (service.busy, len(paused)) == (0, 1)
+
+
+@pytest.mark.parametrize("status", [408, 502])
+def test_an_answer_that_does_not_tell_what_was_done_is_uncertain(
+    service: Prolific, study: Study, status: int
+) -> None:
+    service.broken = status
+    with pytest.raises(prolific_http.UncertainError, match=f"status {status}; what it did"):
+        prolific_http.send("POST", "studies/", {})
 
 
 def test_without_a_name_every_study_that_is_listed_there_is_compared(
