@@ -162,7 +162,7 @@ bench-scale: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.scale
 
 # A training step of ours beside those of sparsify, SAELens and dictionary_learning, each in an
-# environment of its own under data/peers (4 GB, made by the first call). Without these about twelve
+# environment of its own under data/peers (4 GB, made by the first call). Without these about fourteen
 # minutes on two quiet cores. Not part of `make bench`, since it installs them.
 bench-sae: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.sae.speed --rounds 5
@@ -185,8 +185,9 @@ bench-sae-rates: $(VENV)/.demo
 # a wide dictionary, for the share of latents that fall silent.
 bench-sae-truth: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.sae.truth
-	$(BIN)/python -m benchmarks.sae.truth --directions 2048 --n 65536 --k 32 --steps 120 --seeds 1 \
-	  --rates 1.5e-3 --dead-after 30000 --held-out 8192 --sides "ours topk" sparsify
+	$(BIN)/python -m benchmarks.sae.truth --directions 2048 --n 65536 --k 32 --steps 80 --seeds 1 \
+	  --rates 2e-4 1e-3 1.5e-3 6e-3 2.4e-2 --every-rate --dead-after 30000 --held-out 8192 \
+	  --sides "ours topk" "ours scaled start" sparsify
 
 # Runs all of compose.yaml without Docker, as root on Debian 12; reports missing packages.
 # Not part of `make bench`, since it downloads a base system and builds the image (ten minutes).

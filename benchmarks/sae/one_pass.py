@@ -55,7 +55,7 @@ class Took(NamedTuple):
 def main() -> int:
     """Print a row for each way to get activations."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("tracks", 64), ("seconds", 8), ("steps", 25)):
+    for name, default in (("tracks", 32), ("seconds", 8), ("steps", 100)):
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     frames = options.tracks * options.seconds * 50

@@ -17,12 +17,13 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks.sae.sides import Side, frames_for, in_turn
 from benchmarks.sae.world import World
 from pipeline.errors import PipelineError
 
-SIDES = {
+SIDES: dict[str, dict[str, Any]] = {
     "ours exact": {"side": "ours", "kernel": "exact"},
     "ours bf16": {"side": "ours", "kernel": "bf16"},
     "ours int8": {"side": "ours", "kernel": "int8"},
