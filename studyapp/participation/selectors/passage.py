@@ -74,7 +74,7 @@ def _rest(seconds: dict[str, float], step: Step, within: float) -> float:
 def _usual_pace(study: Study) -> float:
     """Seconds that a trial takes before the participant's own pace is known."""
     found = next(iter(_lengths_of_one(study.pk)), ())
-    return sum(length for length in found if length is not None) + ANSWERING_SECONDS
+    return ANSWERING_SECONDS + float(sum(length for length in found if length is not None))
 
 
 @prepared
