@@ -1,274 +1,37 @@
+"""Who comes from Prolific, who is let in, and how each is sent back."""
+
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
-import time
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
 from studyapp import exports
-from studyapp.core.errors import RecruitmentError, StudyError
-from studyapp.models import Delivery, Participation, Recruitment, Study
+from studyapp.core.errors import StudyError
+from studyapp.models import Participation, Recruitment, Study
 from studyapp.models.steps import all_steps
-from studyapp.participation.services import assignment
-from studyapp.recruitment.services import configuration, prolific, prolific_api, prolific_http
+from studyapp.recruitment.services import configuration, prolific
 from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
-from tests.studyapp.recruitment.prolific_server import TOKEN, Prolific
-from tests.studyapp.recruitment.prolific_server import prolific as prolific_server
+from tests.studyapp.recruitment.prolific.people import (
+    CODES,
+    arrive,
+    entered,
+    link,
+    pid,
+    returned,
+    send,
+)
+from tests.studyapp.recruitment.prolific_server import Prolific
 
 pytestmark = pytest.mark.django_db
-SECRET = "a-webhook-secret"
-CODES = {"complete": "DONE1234", "no_consent": "NO123456"}
 SUBMISSIONS = 'href="https://app.prolific.com/submissions"'
-
-
-@pytest.fixture
-def service(settings: Any) -> Iterator[Prolific]:
-    cache.clear()
-    with prolific_server() as server:
-        settings.PROLIFIC_API = server.url
-        settings.PROLIFIC_TOKEN = TOKEN
-        settings.PROLIFIC_WEBHOOK_SECRET = SECRET
-        yield server
-
-
-@pytest.fixture
-def study() -> Study:
-    """A study with one place per condition."""
-    study = make_study(features=3, trials_per_participation=3, codes=CODES)
-    configuration.configure(study=study, service="prolific", external_study="their-study")
-    return study
-
-
-def pid(name: str) -> str:
-    """An identifier in the format of Prolific."""
-    return hashlib.sha256(name.encode()).hexdigest()[:24]
-
-
-def link(name: str, session: str = "") -> dict[str, str]:
-    session = session or f"s-{name}"
-    return {"PROLIFIC_PID": pid(name), "STUDY_ID": "their-study", "SESSION_ID": session}
-
-
-def arrive(
-    study: Study, name: str, client: Client | None = None, service: Prolific | None = None
-) -> Participation:
-    if service is not None:
-        service.submit(pid(name), f"s-{name}", "ACTIVE")
-    return passages.reach_trials(client or Client(), study, **link(name))
-
-
-def entered(study: Study, given: dict[str, str], client: Client | None = None) -> str:
-    """The page that the link leads to."""
-    answer = (client or Client()).get(f"/s/{study.slug}/", given, follow=True)
-    return passages.page_of(answer)
-
-
-def send(
-    message: dict[str, Any], *, event: str = "e1", secret: str = SECRET, seconds_ago: int = 0
-) -> Any:
-    """Post a message as Prolific does."""
-    body = json.dumps(message).encode()
-    timestamp = str(int(time.time()) - seconds_ago)
-    digest = hmac.new(secret.encode(), timestamp.encode() + body, hashlib.sha256).digest()
-    headers = {
-        "X-Prolific-Request-Signature": base64.b64encode(digest).decode(),
-        "X-Prolific-Request-Timestamp": timestamp,
-        "X-Event-ID": event,
-    }
-    client = Client(enforce_csrf_checks=True)
-    return client.post("/hooks/prolific", body, content_type="application/json", headers=headers)
-
-
-def returned(name: str, status: str = "RETURNED") -> dict[str, Any]:
-    return {
-        "event_type": "submission.status.change", "participant_id": pid(name),
-        "resource_id": f"s-{name}", "status": status,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(("theirs", "ours"), [("RETURNED", "returned"), ("TIMED-OUT", "timed_out")])
-def test_a_message_frees_the_place_at_once(
-    service: Prolific, study: Study, theirs: str, ours: str
-) -> None:
-    first, _ = arrive(study, "ann", service=service), arrive(study, "ben", service=service)
-    assert assignment.is_full(study)
-    answer = send(returned("ann", theirs))
-    assert (answer.status_code, answer.json()) == (200, {"outcome": ours})
-    first.refresh_from_db()
-    assert first.status == ours
-    assert not assignment.is_full(study)
-    assert arrive(study, "cleo", service=service).condition == first.condition
-
-
-@pytest.mark.parametrize("again", ["e7", "another"])
-def test_the_same_message_acts_once(service: Prolific, study: Study, again: str) -> None:
-    """Whatever its X-Event-ID says, which is not signed."""
-    someone = arrive(study, "ann", service=service)
-    assert send(returned("ann"), event="e7").json() == {"outcome": "returned"}
-    Participation.objects.filter(pk=someone.pk).update(status="active")
-    assert send(returned("ann"), event=again, seconds_ago=20).json() == {"outcome": "taken before"}
-    someone.refresh_from_db()
-    assert someone.status == "active"
-    assert Delivery.objects.count() == 1
-
-
-@pytest.mark.parametrize("wrong", [{"secret": "another"}, {"seconds_ago": 400}])
-def test_a_message_that_is_not_from_there_or_old_changes_nothing(
-    service: Prolific, study: Study, wrong: dict[str, Any]
-) -> None:
-    someone = arrive(study, "ann", service=service)
-    assert send(returned("ann"), **wrong).status_code == 403
-    someone.refresh_from_db()
-    assert someone.status == "active"
-    assert not Delivery.objects.exists()
-
-
-def test_without_a_secret_no_message_is_believed(
-    settings: Any, service: Prolific, study: Study
-) -> None:
-    settings.PROLIFIC_WEBHOOK_SECRET = ""
-    assert send(returned("ann"), secret="").status_code == 403
-
-
-def test_what_is_complete_stays_complete(service: Prolific, study: Study) -> None:
-    client = Client()
-    someone = arrive(study, "ann", client, service)
-    passages.finish(client, study, someone)
-    assert send(returned("ann")).json() == {"outcome": "had already ended"}
-    someone.refresh_from_db()
-    assert (someone.status, someone.completion_code) == ("complete", "DONE1234")
-
-
-@pytest.mark.parametrize(
-    ("message", "outcome"),
-    [
-        ({"event_type": "study.status.change", "status": "ACTIVE"}, "not about a submission"),
-        (returned("ann", "AWAITING REVIEW"), "nothing to do"),
-        (returned("nobody"), "no such participation"),
-    ],
-)
-def test_other_messages_are_taken_and_change_nothing(
-    service: Prolific, study: Study, message: dict[str, Any], outcome: str
-) -> None:
-    someone = arrive(study, "ann", service=service)
-    assert send(message).json() == {"outcome": outcome}
-    someone.refresh_from_db()
-    assert someone.status == "active"
-
-
-def test_the_list_of_submissions_makes_up_for_lost_messages(
-    service: Prolific, study: Study
-) -> None:
-    """Over more than one page of the list; anyone who is unknown here is only counted."""
-    people = {name: arrive(study, name, service=service) for name in ("ann", "ben")}
-    for number in range(prolific_api.PAGE):
-        service.submit(f"other-{number}", f"s-other-{number}", "APPROVED")
-    service.submissions = [one for one in service.submissions if one["id"] != "s-ann"]
-    service.submit(pid("ann"), "s-ann", "TIMED-OUT")
-    service.asked.clear()
-    out = StringIO()
-    call_command("reconcile", study.slug, stdout=out)
-    assert out.getvalue() == (
-        f"{study}: 102 submissions, 100 of them never came here; ended now: 1 timed_out\n"
-    )
-    for one in people.values():
-        one.refresh_from_db()
-    assert [people[name].status for name in ("ann", "ben")] == ["timed_out", "active"]
-    assert len(service.asked) == 2
-    assert prolific.reconcile(study=study).reclaimed == {}
-
-
-@pytest.mark.parametrize("count", [0, 1, 100, 200, 201])
-def test_the_whole_list_is_read_and_nothing_past_its_end(
-    service: Prolific, study: Study, count: int
-) -> None:
-    """Past the last page Prolific answers 404."""
-    for number in range(count):
-        service.submit(pid(f"{number}"), f"s-{number}", "APPROVED")
-    assert prolific.reconcile(study=study).submissions == count
-    assert len(service.asked) == max(-(-count // prolific_api.PAGE), 1)
-
-
-def test_the_token_is_sent_to_no_other_host(service: Prolific, study: Study) -> None:
-    for number in range(101):
-        service.submit(pid(f"{number}"), f"s-{number}", "APPROVED")
-    service.elsewhere = "http://127.0.0.1:9"
-    with pytest.raises(RecruitmentError, match="leads to another host"):
-        prolific.reconcile(study=study)
-
-
-def test_a_busy_service_is_asked_again_a_few_times(
-    service: Prolific, study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(prolific_http, "WAITS", (0.0, 0.0, 0.0))
-    service.busy = 3
-    assert prolific.reconcile(study=study).submissions == 0
-    service.busy = 4
-    with pytest.raises(RecruitmentError, match="status 429"):
-        prolific.reconcile(study=study)
-    assert service.busy == 0
-    # A pause that a page can wait for is kept; of a longer one a person is told, at once.
-    paused: list[float] = []
-    monkeypatch.setattr(prolific_http.time, "sleep", paused.append)
-    service.busy, service.retry_after = 1, "4"
-    assert prolific.reconcile(study=study).submissions == 0
-    assert paused == [4.0]
-    service.busy, service.retry_after = 2, "60"
-    with pytest.raises(RecruitmentError, match=r"status 429; try again in 60 seconds"):
-        prolific.reconcile(study=study)
-    with pytest.raises(prolific_http.RefusedError, match=r"429: too many requests; .* 60 seconds"):
-        prolific_http.send("POST", "studies/", {})
-    assert (service.busy, len(paused)) == (0, 1)
-
-
-@pytest.mark.parametrize("status", [408, 502])
-def test_an_answer_that_does_not_tell_what_was_done_is_uncertain(
-    service: Prolific, study: Study, status: int
-) -> None:
-    service.broken = status
-    with pytest.raises(prolific_http.UncertainError, match=f"status {status}; what it did"):
-        prolific_http.send("POST", "studies/", {})
-
-
-def test_without_a_name_every_study_that_is_listed_there_is_compared(
-    service: Prolific, study: Study, settings: Any
-) -> None:
-    make_study(slug="elsewhere", features=4)
-    service.submit("ann", "s-ann", "ACTIVE")
-    out = StringIO()
-    call_command("reconcile", stdout=out)
-    assert [line.partition(":")[0] for line in out.getvalue().splitlines()] == [str(study)]
-    settings.PROLIFIC_TOKEN = ""
-    out = StringIO()
-    call_command("reconcile", stdout=out)
-    assert out.getvalue() == "PROLIFIC_TOKEN is not set, so there is nothing to compare with\n"
-
-
-def test_a_service_that_fails_is_one_clear_line(
-    service: Prolific, study: Study, settings: Any
-) -> None:
-    service.broken = 503
-    with pytest.raises(CommandError, match=r"^Prolific answered with status 503$"):
-        call_command("reconcile", study.slug)
-    settings.PROLIFIC_API = "http://127.0.0.1:9"
-    with pytest.raises(RecruitmentError, match="cannot be read: ConnectError"):
-        prolific.reconcile(study=study)
-    settings.PROLIFIC_TOKEN = ""
-    with pytest.raises(RecruitmentError, match="PROLIFIC_TOKEN is not set"):
-        prolific.reconcile(study=study)
 
 
 def test_a_link_of_another_study_is_refused(service: Prolific, study: Study) -> None:
@@ -508,11 +271,3 @@ def test_a_person_is_one_over_all_versions(service: Prolific, study: Study) -> N
     configuration.configure(study=again, service="prolific", external_study="their-study")
     service.submit(pid("ann"), "s-second", "ACTIVE")
     assert entered(again, link("ann", "s-second")) == "taken_part"
-
-
-def test_a_message_reaches_only_studies_of_the_service(service: Prolific, study: Study) -> None:
-    other = make_study()
-    copied = passages.enter(Client(), other, **link("ann"))
-    assert send(returned("ann")).json() == {"outcome": "no such participation"}
-    copied.refresh_from_db()
-    assert copied.status == "active"
