@@ -7,8 +7,8 @@ all sides use the peers' aux_k of d / 2, which cannot be set there.
 *in the kernel*: the share of a step's processor time that the operating system took, nearly all of
 it to clear memory that the C library had just given back. The pipeline has glibc keep freed memory
 (`pipeline.parallel.keep_freed_memory`), the peers do not; each can be measured as installed and
-with all freed memory kept. On a virtual machine a new page costs the more, the more memory other
-processes hold, so that a side as installed is slower the more sides are measured with it.
+with all freed memory kept. A side as installed was slower with more sides beside it, which is why
+there are five by default.
 """
 
 from __future__ import annotations

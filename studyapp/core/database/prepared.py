@@ -79,8 +79,7 @@ def prepared(make: Callable[..., QuerySet[Any, Any]]) -> Callable[..., list[Any]
     def rows(*given: Given) -> list[Any]:
         database = _database()
         # Django refuses to make SQL that locks rows outside of a transaction.
-        kinds = [len(one) if isinstance(one, tuple) else one is True for one in given]
-        key = (database.vendor, database.in_atomic_block, *kinds)
+        key = (database.vendor, database.in_atomic_block, *_kinds(given))
         plan = plans.get(key)
         if plan is None:
             plan = plans[key] = _plan(make, given, database)
@@ -94,19 +93,20 @@ def prepared_update(
 ) -> Callable[..., int]:
     """Changes the rows of the queryset that `make` makes to the values that it makes with it;
     returns how many rows there were."""
-    statements: dict[str, _Statement] = {}
+    statements: dict[Any, _Statement] = {}
 
     @wraps(make)
     def changed(*given: Given) -> int:
         database = _database()
-        statement = statements.get(database.vendor)
+        key = (database.vendor, *_kinds(given))
+        statement = statements.get(key)
         if statement is None:
             markers = _Markers(database)
             rows, values = make(*markers.instead_of(given))
             query: Any = rows.query.chain(UpdateQuery)  # as `QuerySet.update` does
             query.add_update_values(values)
             compiler = query.get_compiler(connection=database)
-            statement = statements[database.vendor] = markers.found_in(make.__name__, compiler)
+            statement = statements[key] = markers.found_in(make.__name__, compiler)
         with database.cursor() as cursor:
             cursor.execute(statement.sql, statement.parameters(given, database))
             return int(cursor.rowcount)
@@ -190,6 +190,11 @@ def _plan(
 def _database() -> BaseDatabaseWrapper:
     """This thread's connection. `django.db.connection` looks it up for each of its attributes."""
     return connections[DEFAULT_DB_ALIAS]
+
+
+def _kinds(given: Sequence[Given]) -> list[int]:
+    """What the SQL depends on: the lengths of tuples, and the values of Booleans."""
+    return [len(one) if isinstance(one, tuple) else int(one is True) for one in given]
 
 
 def _flat(given: Sequence[Given], database: BaseDatabaseWrapper) -> list[Any]:

@@ -37,6 +37,11 @@ def set_title(pk: int, opened: datetime, title: str) -> tuple[QuerySet[Study], d
     return Study.objects.filter(pk=pk), {"title": title, "opened_at": opened}
 
 
+@prepared_update
+def mark_rehearsal(pk: int, rehearsal: bool) -> tuple[QuerySet[Study], dict[str, Any]]:
+    return Study.objects.filter(pk=pk), {"rehearsal": rehearsal}
+
+
 @prepared
 def without_its_argument(pk: int) -> QuerySet[Study]:
     return Study.objects.all()
@@ -85,6 +90,9 @@ def test_only_the_rows_asked_for_are_changed() -> None:
         study.refresh_from_db()
         assert (study.title, study.opened_at) == (f"No. {place} %s", opened)
     assert set_title(10**9, opened, "nobody's") == 0
+    for value in (True, False):
+        assert mark_rehearsal(first.pk, value) == 1
+        assert Study.objects.get(pk=first.pk).rehearsal is value
     assert Study.objects.get(pk=third.pk).opened_at == third.opened_at
 
 

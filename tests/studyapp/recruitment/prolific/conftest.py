@@ -11,10 +11,7 @@ from django.core.cache import cache
 from studyapp.models import Study
 from studyapp.recruitment.services import configuration
 from tests.studyapp.factories import make_study
-from tests.studyapp.recruitment.prolific.people import (
-    CODES,
-    SECRET,
-)
+from tests.studyapp.recruitment.prolific.people import CODES, SECRET
 from tests.studyapp.recruitment.prolific_server import TOKEN, Prolific
 from tests.studyapp.recruitment.prolific_server import prolific as prolific_server
 

@@ -15,13 +15,7 @@ from studyapp.participation.services import assignment
 from studyapp.recruitment.services import prolific, prolific_api, prolific_http
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
-from tests.studyapp.recruitment.prolific.people import (
-    arrive,
-    link,
-    pid,
-    returned,
-    send,
-)
+from tests.studyapp.recruitment.prolific.people import arrive, link, pid, returned, send
 from tests.studyapp.recruitment.prolific_server import Prolific
 
 pytestmark = pytest.mark.django_db
