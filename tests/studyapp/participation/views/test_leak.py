@@ -14,6 +14,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -173,29 +174,39 @@ def test_nor_in_a_study_of_items_from_a_table(tmp_path: Path) -> None:
     assert max(right.values()) <= CHANCE_LIMIT, right
 
 
-def receive_pairs(study: Study, number: int) -> list[tuple[Recorder, bool]]:
-    """What was received with each trial of one participation, and whether the steered sound was
-    the first."""
-    found = []
+def receive_pair(study: Study, number: int) -> tuple[Recorder, bool]:
+    """What one participation received with its only trial, and whether the steered sound was the
+    first."""
     client = Recorder(study)
     someone = passages.reach_trials(client, study, PROLIFIC_PID=f"p{number}", SESSION_ID="s")
-    for trial in someone.trials.order_by("number"):
-        own = Recorder(study)
-        own.cookies = client.cookies
-        own.get(f"/s/{study.slug}/trial/")
-        for clip in study.kind.numbers:
-            own.get(f"/s/{study.slug}/audio/{trial.token}/{clip}")
-        passages.hear(own, study, trial)
-        passages.answer(own, study, trial)
-        found.append((own, trial.option_order[0] == 0))
-    return found
+    [trial] = someone.trials.all()
+    own = Recorder(study)
+    own.cookies = client.cookies
+    own.get(f"/s/{study.slug}/trial/")
+    for clip in study.kind.numbers:
+        own.get(f"/s/{study.slug}/audio/{trial.token}/{clip}")
+    passages.hear(own, study, trial)
+    passages.answer(own, study, trial)
+    return own, trial.option_order[0] == 0
 
 
-def pairs_guessed_right(**options: Any) -> dict[str, int]:
-    """Kind of features → in how many of forty trials it was guessed which sound is steered."""
-    study = make_pair_study(features=2, trials=2, ratings_per_item=PEOPLE // 4, **options)
-    received = [one for number in range(PEOPLE // 2) for one in receive_pairs(study, number)]
-    return guessed([client for client, _ in received], [is_first for _, is_first in received])
+def pairs_guessed_right() -> dict[str, int]:
+    """Kind of features → in how many of forty trials it was guessed which sound is steered.
+
+    One trial a participation: the orders of one participation's trials depend on each other, and
+    the limits hold for guesses that do not. As many are received as give twenty of each order.
+    """
+    study = make_pair_study(
+        features=2, trials=2, ratings_per_item=PEOPLE, trials_per_participation=1
+    )
+    received: dict[bool, list[Recorder]] = {True: [], False: []}
+    for number in count():
+        one, is_first = receive_pair(study, number)
+        received[is_first].append(one)
+        if min(map(len, received.values())) >= PEOPLE // 2:
+            break
+    kept = {order: clients[: PEOPLE // 2] for order, clients in received.items()}
+    return guessed(kept[True] + kept[False], [True] * (PEOPLE // 2) + [False] * (PEOPLE // 2))
 
 
 def test_what_is_received_does_not_tell_which_sound_is_steered() -> None:
