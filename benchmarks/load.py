@@ -7,7 +7,8 @@ Both servers run on this machine, one after the other, with the load generator o
 (`--cores`). Ours runs under gunicorn, as in the image (four processes of four threads), on SQLite.
 oTree, installed from the package index into an environment of its own, runs its production server
 with its default SQLite. In both, a trial consists of the page, its three sounds (the same files),
-the answer and the page that follows; ours also posts listening events, which oTree does not have.
+the answer and the page that follows; ours also sends listening events, which oTree does not have:
+every twenty seconds and with the answer, as the page's script does.
 Participants arrive evenly over `--arrive` seconds, so that all of them are present during the
 minutes after that, and wait as listeners would; oTree gets at most `--otree-participants`, since
 one of its processes cannot serve a thousand. (`benchmarks.arrivals` tests arrivals at the same
@@ -51,6 +52,8 @@ TIMES_OTREE = 5.0
 """How many times oTree's answers per second without waiting ours should be."""
 AT_ONCE = 16
 """Visitors without waiting; as many as our server has threads."""
+EVENTS_EVERY_SECONDS = 20.0
+"""How often a trial's page sends its events by themselves; the rest go with the answer."""
 MOST_IN_BURST = 400
 """Participants without waiting."""
 PREPARE = """
@@ -131,9 +134,7 @@ def _simulation(python: Callable[[str], str]) -> str:
 
 
 def _walk_ours(options: argparse.Namespace, simulated: str = "") -> Walk:
-    # The page sends what it has at the end of every sound, and what is left before the answer:
-    # without waiting, all at once.
-    parts = 1 if simulated else 3
+    alone = 0 if simulated else int(options.seconds_a_trial // EVENTS_EVERY_SECONDS)
 
     def walk(visitor: Visitor, number: int, wait: Callable[[float], None]) -> None:
         who = {"PROLIFIC_PID": f"p{number}", "SESSION_ID": "s", "simulated": simulated}
@@ -148,13 +149,13 @@ def _walk_ours(options: argparse.Namespace, simulated: str = "") -> Walk:
         wait(2)
         visitor.post_form("instructions", "/s/load/instructions/", data)
         for trial in range(options.trials):
-            _trial_ours(visitor, trial, options.seconds_a_trial, wait, parts)
+            _trial_ours(visitor, trial, options.seconds_a_trial, wait, alone)
 
     return walk
 
 
 def _trial_ours(
-    visitor: Visitor, trial: int, seconds: float, wait: Callable[[float], None], parts: int
+    visitor: Visitor, trial: int, seconds: float, wait: Callable[[float], None], alone: int
 ) -> None:
     page = visitor.ask("trial", "GET", "/s/load/trial/")[2].decode()
     if 'name="trial"' not in page:
@@ -167,12 +168,14 @@ def _trial_ours(
          "sequence": f"{token[:20]}-{clip}-{kind}"}
         for clip in (1, 2, 3) for kind in ("play", "ended")
     ]  # fmt: skip
-    for part in range(parts):
-        wait(seconds / parts)
-        body = json.dumps(events[part * 6 // parts : (part + 1) * 6 // parts]).encode()
+    parts = [events[n * 6 // (alone + 1) : (n + 1) * 6 // (alone + 1)] for n in range(alone + 1)]
+    for part in parts[:-1]:
+        wait(EVENTS_EVERY_SECONDS)
         given = {"Content-Type": "application/json", "X-CSRFToken": csrf}
-        visitor.ask("events", "POST", "/s/load/events", body, **given)
+        visitor.ask("events", "POST", "/s/load/events", json.dumps(part).encode(), **given)
+    wait(seconds - alone * EVENTS_EVERY_SECONDS)
     data = {
+        "events": json.dumps(parts[-1]),
         "trial": token, "key": _field(page, "key"), "csrfmiddlewaretoken": csrf,
         "choice": str(1 + trial % 5), "confidence": "4", "free_text": "",
     }  # fmt: skip

@@ -38,16 +38,15 @@ const earwitness = {
     }
   },
 
-  /* Sends a form until the server has responded, calling `first` before each try. Returns the status
-     and the JSON of the response; `said` is null if the response is not JSON. */
-  async deliver({ url, form, body, first = async () => {}, onFailure }) {
+  /* Sends a form until the server has responded, calling `body` before each try for what to send.
+     Returns the status and the JSON of the response; `said` is null if the response is not JSON. */
+  async deliver({ url, form, body, onFailure }) {
     const csrf = form.elements.csrfmiddlewaretoken.value;
     const answer = { status: 0, said: null };
     let refusals = 0;
     await earwitness.insist(async () => {
       try {
-        await first();
-        const response = await earwitness.post(url, body, "application/x-www-form-urlencoded", csrf);
+        const response = await earwitness.post(url, await body(), "application/x-www-form-urlencoded", csrf);
         answer.status = response.status;
         if (response.status >= 500 || response.status === 429) return ++refusals >= earwitness.MOST_REFUSALS;
         // WebKit's json() rejects with a DOMException, not with a SyntaxError.
@@ -79,7 +78,7 @@ const earwitness = {
   events({ url, csrf, prefix, trial, onHeard }) {
     const { storage, post, FIRST_WAIT_MS, LONGEST_WAIT_MS } = earwitness;
     const BATCH = 100; // the server accepts at most 200
-    const SOON_MS = 10000;
+    const SOON_MS = 20000;
     const pageId = Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
     const queueKey = `${prefix}events:${pageId}`;
     let queue = [];
@@ -92,6 +91,7 @@ const earwitness = {
       queue.push(...(storage.get(key) || [])); // left by a page that was closed before they were confirmed
       storage.remove(key);
     }
+    if (queue.length) sendLater(0); // what was heard then counts on this page
 
     function note(type, clip, value) {
       const event = { trial, type, at_ms: Math.round(performance.now()), sequence: `${pageId}-${count++}` };
@@ -99,8 +99,7 @@ const earwitness = {
       if (value !== undefined) event.value = Math.round(value);
       queue.push(event);
       keep();
-      // What was played to its end counts, so the page shows it at once; the rest goes along with it.
-      sendLater(type === "ended" ? 0 : SOON_MS);
+      sendLater(SOON_MS); // or with the answer, which usually comes before
     }
 
     function keep() {
@@ -108,7 +107,6 @@ const earwitness = {
     }
 
     function sendLater(ms) {
-      if (ms === 0) { clearTimeout(timer); timer = 0; }
       if (!timer) timer = setTimeout(() => { timer = 0; flush().catch(() => {}); }, ms);
     }
 
@@ -139,12 +137,24 @@ const earwitness = {
       const isHopeless = status === 400 || status === 413;
       if (!response.ok && !isHopeless) throw new Error(`events: ${status}`);
       const said = isHopeless ? null : await response.json();
-      const sent = new Set(batch.map((event) => event.sequence));
-      queue = queue.filter((event) => !sent.has(event.sequence));
-      keep();
+      drop(batch.map((event) => event.sequence));
       if (said) onHeard(said.heard || {});
     }
 
-    return { note, flush };
+    /* Forgets events that the server has, or will never take. */
+    function drop(sequences) {
+      const done = new Set(sequences);
+      queue = queue.filter((event) => !done.has(event.sequence));
+      keep();
+    }
+
+    /* What is left to send along with the answer, as JSON: the server must know what was heard before
+       it takes the answer. Fails like `flush` where it is too much for that. */
+    async function rest() {
+      if (queue.length > BATCH) await flush();
+      return JSON.stringify(queue);
+    }
+
+    return { note, flush, rest, drop };
   },
 };

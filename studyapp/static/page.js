@@ -52,7 +52,8 @@
       sending = true;
       say("saving");
       reportObservations();
-      const body = new URLSearchParams(new FormData(form)).toString();
+      const given = new URLSearchParams(new FormData(form)).toString();
+      const body = async () => given;
       const { status, said } = await deliver({ url: location.href, form, body, onFailure: () => say("failing") });
       if (said && said.next) goOn(said.next);
       else { say(""); leave(form, status); }

@@ -15,7 +15,7 @@
 
   const text = earwitness.strings();
 
-  const { note, flush } = earwitness.events({
+  const { note, flush, rest, drop } = earwitness.events({
     url: form.dataset.events, csrf, prefix, trial, onHeard: (heard) => showHeard(heard),
   });
 
@@ -23,6 +23,7 @@
 
   let aheadLoaded = false;
   let submitting = false;
+  let leaving = false; // for the next page: that this one is hidden then says nothing
   const { players, keys } = earwitness.players({
     note, onReady: () => loadAhead(), onHeard: () => { if (!submitting) showSaving(""); },
   });
@@ -71,7 +72,8 @@
       if (radio && !form.querySelector(`input[name="${name}"]:checked`)) radio.checked = true;
     }
     if (!form.elements.free_text.value) form.elements.free_text.value = draft.free_text || "";
-    // The answer was being sent when the page was closed; so, perhaps, were the events.
+    // The answer was being sent when the page was closed; so, perhaps, were the events: until the
+    // server has them, this page shows the sounds as not heard.
     if (draft.sent && form.checkValidity()) flush().catch(() => {}).then(submit);
   }
 
@@ -103,14 +105,15 @@
     }
     for (const player of players) player.audio.pause();
     watched?.tell();
-    const body = new URLSearchParams(new FormData(form)).toString();
+    const given = new URLSearchParams(new FormData(form)).toString();
+    const body = async () => `${given}&events=${encodeURIComponent(await rest())}`;
     storage.set(draftKey, { ...fields(), sent: true });
     submitting = true;
     controls.disabled = true;
     showSaving("saving");
-    // The server must know what was heard before it gets the answer, so events are sent first.
     const onFailure = () => showSaving("failing");
-    const { status, said } = await deliver({ url: form.action, form, body, first: flush, onFailure });
+    const { status, said } = await deliver({ url: form.action, form, body, onFailure });
+    if (said && said.events) drop(said.events);
     if (said && (said.next || said.errors)) finish(said); else giveUp(status);
   }
 
@@ -118,6 +121,7 @@
     if (answer.next) {
       storage.remove(draftKey);
       showSaving("saved");
+      leaving = true;
       location.assign(answer.next);
       return;
     }
@@ -134,7 +138,7 @@
   function giveUp(status) {
     controls.disabled = false;
     showSaving("");
-    leave(form, status);
+    flush().catch(() => {}).then(() => leave(form, status)); // the form alone does not say what was heard
   }
 
   form.addEventListener("submit", (event) => {
@@ -152,6 +156,7 @@
 
   let hiddenAt = 0;
   document.addEventListener("visibilitychange", () => {
+    if (leaving) return;
     if (document.hidden) {
       hiddenAt = performance.now();
       note("hidden");

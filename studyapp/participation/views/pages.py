@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -108,15 +108,21 @@ def study_context(study: Study, language: str) -> dict[str, Any]:
 
 
 def redirect_to_current_step(
-    request: HttpRequest, participation: Participation, *, saved: bool, step: Step | None = None
+    request: HttpRequest,
+    participation: Participation,
+    *,
+    saved: bool,
+    step: Step | None = None,
+    events: Sequence[str] = (),
 ) -> HttpResponse:
     """Redirect to the study's link, which leads to the current step; JSON for the page's script.
 
-    To the page of `step` itself, if it is known to be the current one.
+    To the page of `step` itself, if it is known to be the current one. `events` are those that
+    came along and need not be sent again.
     """
     address = reverse(step.value if step else "start", args=[participation.study.slug])
     if request.method == "POST" and wants_json(request):
-        return JsonResponse({"saved": saved, "next": address})
+        return JsonResponse({"saved": saved, "next": address, "events": list(events)})
     return HttpResponseRedirect(address)
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import NON_FIELD_ERRORS
+from functools import partial
+
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
 from studyapp.core.errors import NotHeardError
 from studyapp.models import Participation
 from studyapp.models.steps import Step
+from studyapp.participation.forms.events import parse_events
 from studyapp.participation.forms.trial import AnswerForm
 from studyapp.participation.selectors import trials as selectors
 from studyapp.participation.services import answers
+from studyapp.participation.services import events as services
 from studyapp.participation.views import trial_page
 from studyapp.participation.views.pages import (
     page,
@@ -45,17 +49,21 @@ def show_trial(
 
 
 def take_answer(request: HttpRequest, step: Step, participation: Participation) -> HttpResponse:
-    """Record the posted answer. If it is not to the current trial, redirect and change nothing."""
+    """Record the posted answer, and before it the events that the page's script sends along.
+
+    If it is not to the current trial, redirect and change no answer.
+    """
+    events = _record_events(request, participation)
+    go_on = partial(redirect_to_current_step, request, participation, events=events)
     progress = selectors.progress_of(participation)
     given = progress.with_token(request.POST.get("trial", ""))
     if given is None or given is not progress.current:
-        was_answered = given is not None and hasattr(given, "response")
-        return redirect_to_current_step(request, participation, saved=was_answered)
+        return go_on(saved=given is not None and hasattr(given, "response"))
     # Asked now: once it is recorded, the next trial is the current one.
     next_step = step if step == Step.TRIAL and progress.following is not None else None
     form = AnswerForm(participation.study, request.POST)
     if not form.is_valid():
-        return _rejected(request, step, participation, form)
+        return _rejected(request, step, participation, form, events)
     data = form.cleaned_data
     del data["trial"]
     try:
@@ -63,14 +71,34 @@ def take_answer(request: HttpRequest, step: Step, participation: Participation) 
     except NotHeardError:
         if given.shown_at is None:
             # Lost with the power or the database, as were its events: the page begins again.
-            return redirect_to_current_step(request, participation, saved=False)
+            return go_on(saved=False)
         form.add_error(None, _(participation.study.kind.words.listen_first))
-        return _rejected(request, step, participation, form)
-    return redirect_to_current_step(request, participation, saved=True, step=next_step)
+        return _rejected(request, step, participation, form, events)
+    return go_on(saved=True, step=next_step)
+
+
+def _record_events(request: HttpRequest, participation: Participation) -> list[str]:
+    """Store the events sent along with an answer; their sequences, which the page then forgets.
+
+    What is not a list of events costs no answer: it counts as nothing heard.
+    """
+    given = request.POST.get("events", "")
+    if not given:
+        return []
+    try:
+        found, broken = parse_events(given.encode())
+    except ValidationError:
+        return []
+    stored, ignored = services.record_events(participation=participation, events=found)
+    return stored + ignored + broken
 
 
 def _rejected(
-    request: HttpRequest, step: Step, participation: Participation, form: AnswerForm
+    request: HttpRequest,
+    step: Step,
+    participation: Participation,
+    form: AnswerForm,
+    events: list[str],
 ) -> HttpResponse:
     """The page again with the reason and everything typed; JSON for the page's own script."""
     if not wants_json(request):
@@ -82,4 +110,5 @@ def _rejected(
     heard = selectors.heard_by_token(
         participation=participation, tokens={request.POST.get("trial", "")}
     )
-    return JsonResponse({"saved": False, "errors": messages, "heard": heard}, status=422)
+    told = {"saved": False, "errors": messages, "heard": heard, "events": events}
+    return JsonResponse(told, status=422)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from studyapp.models import Event, Study, Trial
+from studyapp.models import Event, Response, Study, Trial
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
 
@@ -137,3 +139,58 @@ def test_the_csrf_token_goes_in_a_header(study: Study) -> None:
 
 def test_events_are_posted_only(client: Client, study: Study) -> None:
     assert client.get(f"/s/{study.slug}/events").status_code == 405
+
+
+def with_answer(client: Client, study: Study, trial: Trial, events: Any, **changes: Any) -> Any:
+    """An answer as the page's script sends it, with what is left of the events."""
+    Trial.objects.filter(pk=trial.pk).update(shown_at=timezone.now() - timedelta(minutes=10))
+    sent = events if isinstance(events, str) else json.dumps(events)
+    data = {"trial": trial.token, "key": trial.key, "choice": "2", "confidence": "4"}
+    return client.post(
+        f"/s/{study.slug}/trial/", data | {"events": sent} | changes,
+        headers={"Accept": "application/json"},
+    )  # fmt: skip
+
+
+def heard(trial: Trial) -> list[dict[str, Any]]:
+    return [event(trial, clip=clip, sequence=f"a-{clip}") for clip in (1, 2, 3)]
+
+
+def test_events_come_with_the_answer_that_needs_them(
+    client: Client, study: Study, trial: Trial
+) -> None:
+    broken = event(trial, type="no such", sequence="a-4")
+    said = with_answer(client, study, trial, [*heard(trial), broken]).json()
+    assert said == {
+        "saved": True, "next": f"/s/{study.slug}/trial/", "events": ["a-1", "a-2", "a-3", "a-4"],
+    }  # fmt: skip
+    assert Event.objects.count() == 3
+    assert Response.objects.get().trial == trial
+
+
+def test_events_of_a_rejected_answer_are_stored(client: Client, study: Study, trial: Trial) -> None:
+    rejected = with_answer(client, study, trial, heard(trial)[:2])
+    assert rejected.status_code == 422
+    assert rejected.json()["events"] == ["a-1", "a-2"]
+    assert rejected.json()["heard"] == {trial.token: [1, 2]}
+    unsure = with_answer(client, study, trial, heard(trial)[2:], confidence="")
+    assert (unsure.status_code, unsure.json()["events"]) == (422, ["a-3"])
+    assert with_answer(client, study, trial, []).json()["saved"]
+
+
+def test_events_of_an_answer_that_comes_again_are_settled(
+    client: Client, study: Study, trial: Trial
+) -> None:
+    for _ in range(2):
+        said = with_answer(client, study, trial, heard(trial)).json()
+        assert (said["saved"], said["events"]) == (True, ["a-1", "a-2", "a-3"])
+    assert Event.objects.count() == 3
+
+
+@pytest.mark.parametrize("sent", ["", "no JSON", "{}", "[" * 100_000, '["\\u0000"]'])
+def test_what_is_no_list_of_events_costs_no_answer(
+    client: Client, study: Study, trial: Trial, sent: str
+) -> None:
+    send(client, study, heard(trial))
+    said = with_answer(client, study, trial, sent).json()
+    assert (said["saved"], said["events"]) == (True, [])

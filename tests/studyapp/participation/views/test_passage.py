@@ -249,7 +249,7 @@ def test_the_script_gets_json(client: Client, study: Study) -> None:
     passages.hear(client, study, trial)
     for next_page in (url, f"/s/{study.slug}/"):  # sent again, it leads to the study's link
         answer = client.post(url, data, headers=headers).json()
-        assert answer == {"saved": True, "next": next_page}
+        assert answer == {"saved": True, "next": next_page, "events": []}
 
 
 def test_texts_are_markdown_without_html(client: Client) -> None:

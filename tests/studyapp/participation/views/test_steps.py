@@ -78,7 +78,7 @@ def test_no_code_before_the_questionnaire_is_saved(client: Client, study: Study)
         f"/s/{study.slug}/questionnaire/", {"age_band": "25-34"},
         headers={"Accept": "application/json"},
     )  # fmt: skip
-    assert answered.json() == {"saved": True, "next": f"/s/{study.slug}/"}
+    assert answered.json() == {"saved": True, "next": f"/s/{study.slug}/", "events": []}
     participation.refresh_from_db()
     assert participation.completion_code
 
