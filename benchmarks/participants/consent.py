@@ -58,7 +58,7 @@ for first in range(begin, end, 5000):
         Trial.objects.bulk_create(trials, batch_size=1000)
 while study.participations.filter(tallied=False, status="complete").count() >= tallies.FEWEST:
     with transaction.atomic():
-        tallies.add_finished(study, now, simulated=False)
+        tallies.bring_up_to_date(study, now, simulated=False)
 # PostgreSQL does it by itself, a minute after so many rows have changed.
 with connection.cursor() as cursor:
     cursor.execute("ANALYZE")

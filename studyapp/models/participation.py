@@ -79,8 +79,10 @@ class Participation(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     """Until then an unfinished participation keeps its place in the quota."""
+    counted_as_held = models.BooleanField(null=True, blank=True)
+    """Whether the study's `Tally` counts it as holding a place; empty if it is not counted."""
     tallied = models.BooleanField(default=False)
-    """Whether it has ended and is part of the study's `Tally`."""
+    """Whether it has ended and is counted for good."""
 
     class Meta:
         ordering = ["study", "created_at"]
@@ -101,9 +103,10 @@ class Participation(models.Model):
                 name="active_by_lease",
             ),
             models.Index(
-                fields=["study", "simulated"],
+                # All that decides whether the tally is right: the rows need not be read.
+                fields=["study", "simulated", "status", "lease_expires_at", "counted_as_held"],
                 condition=Q(tallied=False, assigned_at__isnull=False),
-                name="placed_but_not_tallied",
+                name="placed_and_may_change",
             ),
         ]
         constraints = [
@@ -128,18 +131,17 @@ class Participation(models.Model):
 
 
 class Tally(models.Model):
-    """What the finished participations of a study add to its counts of places and ratings.
+    """A study's counts of places and ratings, on which every new participant's draw depends.
 
-    Every new participant's draw depends on these counts. Finished participations hardly ever
-    change, so each is added once (`participation.services.tallies`), and only the others are
-    counted again each time.
+    Each participation is counted when it gets its place, and again when it loses it or gets it
+    back (`participation.services.tallies`).
     """
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="tallies")
     simulated = models.BooleanField()
     """People and simulated listeners are counted separately."""
     places = models.PositiveIntegerField(default=0)
-    """Participations that hold a place, since they are complete."""
+    """Participations that hold a place."""
     by_method = models.JSONField(default=dict)
     """The same for each condition: method → participations."""
     ratings = models.JSONField(default=dict)
@@ -154,7 +156,7 @@ class Tally(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.study}: {self.places} complete"
+        return f"{self.study}: {self.places} places held"
 
 
 class StepRecord(models.Model):

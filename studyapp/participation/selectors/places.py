@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 
 from studyapp.core.database.prepared import prepared
 from studyapp.models import Condition, Item, Participation, Study, Tally, Trial
 
 MOST = 1_000
-"""So many finished participations at most are added to the tally at a time, since others wait
-meanwhile: a site from before there were tallies may have more, which the next consents add."""
+"""So many participations at most are looked up or marked at a time."""
 GRACE = timedelta(seconds=30)
 """How long after its lease has ended a place is not given away: an answer that was checked before
 the end may take that long to be committed."""
@@ -46,6 +46,18 @@ def _holds_place_if_leased_after(moment: datetime, prefix: str = "") -> Q:
     return active | Q(**{f"{prefix}status": Participation.Status.COMPLETE})
 
 
+@dataclass(frozen=True)
+class Change:
+    """A participation that the tally counts otherwise than it is now."""
+
+    pk: int
+    before: bool | None
+    """Whether it is counted as holding a place; None if it is not counted."""
+    now: bool
+    method: str | None
+    """Of its condition; None within participants."""
+
+
 def places_held(*, study: Study, now: datetime, simulated: bool = False) -> int:
     """How many participations hold a place in the study.
 
@@ -53,30 +65,15 @@ def places_held(*, study: Study, now: datetime, simulated: bool = False) -> int:
     from the other, and the draw is balanced within each.
     """
     tally = tally_of(study, simulated=simulated)
-    others = not_tallied(study, simulated=simulated)
-    return tally.places + others.filter(holds_place(now)).count()
+    correct_places(tally, changes(study, now, simulated=simulated))
+    return int(tally.places)
 
 
-def places_by_method(
-    *, study: Study, now: datetime, simulated: bool = False, tally: Tally | None = None
-) -> dict[str, int]:
+def places_by_method(*, study: Study, now: datetime, simulated: bool = False) -> dict[str, int]:
     """Method that is on → how many participations in its condition hold a place."""
-    tally = tally or tally_of(study, simulated=simulated)
-    held: dict[str, int] = dict(_held_by_method(study.pk, simulated, now - GRACE))
-    return {
-        method: tally.by_method.get(method, 0) + held.get(method, 0)
-        for (method,) in _methods_on(study.pk)
-    }
-
-
-@prepared
-def _held_by_method(
-    study: int, simulated: bool, leased_after: datetime
-) -> QuerySet[Participation, Any]:
-    others = _not_tallied(study, simulated=simulated)
-    held = others.filter(_holds_place_if_leased_after(leased_after))
-    counts = held.values("condition__method").annotate(held=Count("pk"))
-    return counts.values_list("condition__method", "held")
+    tally = tally_of(study, simulated=simulated)
+    correct_places(tally, changes(study, now, simulated=simulated))
+    return {method: tally.by_method.get(method, 0) for (method,) in _methods_on(study.pk)}
 
 
 @prepared
@@ -86,21 +83,13 @@ def _methods_on(study: int) -> QuerySet[Condition, tuple[str]]:
 
 
 def ratings_by_item(
-    *, study: Study, now: datetime, simulated: bool = False, tally: Tally | None = None
+    *, study: Study, now: datetime, simulated: bool = False
 ) -> Mapping[str, tuple[int, int]]:
     """Main item → (its main trials that hold a place, its main trials that lost theirs)."""
-    tally = tally or tally_of(study, simulated=simulated)
-    rows = _ratings(study.pk, simulated, now - GRACE)
-    found = {item: (held, drawn - held) for item, held, drawn in rows}
-    return {
-        item: _sum(found.get(item, (0, 0)), tally.ratings.get(item, (0, 0)))
-        for (item,) in _main_items(study.pk)
-    }
-
-
-@prepared
-def _ratings(study: int, simulated: bool, leased_after: datetime) -> QuerySet[Trial, Any]:
-    return _counted_by_item(_not_tallied(study, simulated=simulated), leased_after)
+    tally = tally_of(study, simulated=simulated)
+    correct_ratings(tally, changes(study, now, simulated=simulated))
+    known = tally.ratings
+    return {item: (*known.get(item, (0, 0)),) for (item,) in _main_items(study.pk)}
 
 
 @prepared
@@ -109,15 +98,11 @@ def _main_items(study: int) -> QuerySet[Item, tuple[str]]:
     return items.order_by("identifier").values_list("identifier")
 
 
-def _sum(ones: Sequence[int], others: Sequence[int]) -> tuple[int, int]:
-    return ones[0] + others[0], ones[1] + others[1]
-
-
 def tally_of(study: Study, *, simulated: bool) -> Tally:
     """What was added up; not saved yet if nothing was.
 
-    It is read before what is not tallied: someone who is added in between is then missing for a
-    moment, which nothing decides on, instead of counted twice.
+    It is read before its changes: someone who is added in between is then missing for a moment,
+    which nothing decides on, instead of counted twice.
     """
     known = next(iter(_tally(study.pk, simulated)), None)
     return known or Tally(study=study, simulated=simulated)
@@ -128,13 +113,55 @@ def _tally(study: int, simulated: bool) -> QuerySet[Tally]:
     return Tally.objects.filter(study=study, simulated=simulated).order_by("pk")
 
 
-def not_tallied(study: Study, *, simulated: bool) -> QuerySet[Participation]:
-    """The participations that were given a place and are not part of the tally."""
-    return _not_tallied(study.pk, simulated=simulated)
+def changes(study: Study, now: datetime, *, simulated: bool) -> list[Change]:
+    """What the tally does not know yet: places that were lost or came back, and participations
+    from before each was counted at once."""
+    return [Change(*row) for row in _changes(study.pk, simulated, now - GRACE)]
+
+
+@prepared
+def _changes(study: int, simulated: bool, leased_after: datetime) -> QuerySet[Participation, Any]:
+    holds = _holds_place_if_leased_after(leased_after)
+    differs = Q(counted_as_held=None) | Q(~holds, counted_as_held=True)
+    differs |= Q(holds, counted_as_held=False)
+    found = _not_tallied(study, simulated=simulated).filter(differs)
+    now = Case(When(holds, then=True), default=False)
+    return found.values_list("pk", "counted_as_held", now, "condition__method")
+
+
+def correct_places(tally: Tally, found: Sequence[Change]) -> None:
+    """Change the tally's places, without saving it."""
+    for one in found:
+        by = int(one.now) - int(bool(one.before))
+        tally.places += by
+        if one.method is not None:
+            tally.by_method[one.method] = tally.by_method.get(one.method, 0) + by
+
+
+def correct_ratings(tally: Tally, found: Sequence[Change]) -> None:
+    """Change the tally's ratings, without saving it."""
+    by_pk = {one.pk: one for one in found}
+    for pk, item in main_trials(by_pk):
+        one = by_pk[pk]
+        rate(tally, item, one.now, by=1)
+        if one.before is not None:
+            rate(tally, item, one.before, by=-1)
+
+
+def rate(tally: Tally, item: str, is_held: bool, *, by: int) -> None:
+    """Count one more main trial of an item, or (`by` -1) one less, without saving it."""
+    held, lost = tally.ratings.get(item, (0, 0))
+    tally.ratings[item] = [held + by, lost] if is_held else [held, lost + by]
+
+
+def main_trials(participations: Collection[int]) -> QuerySet[Trial, tuple[int, str]]:
+    """Participation and item of each of their main trials."""
+    trials = Trial.objects.filter(kind=Trial.Kind.MAIN, participation__in=participations)
+    return trials.order_by().values_list("participation", "item__identifier")
 
 
 def finished_and_not_tallied(study: Study, *, simulated: bool) -> list[int]:
-    """Their primary keys, at most `MOST` at a time."""
+    """Participations that have ended and are still looked at for changes; `MOST` at a time."""
     return [pk for (pk,) in _finished(study.pk, simulated)]
 
 
@@ -147,24 +174,3 @@ def _finished(study: int, simulated: bool) -> QuerySet[Participation, tuple[int]
 def _not_tallied(study: int, *, simulated: bool) -> QuerySet[Participation]:
     placed = Participation.objects.filter(study=study, tallied=False, assigned_at__isnull=False)
     return placed.filter(simulated=simulated).order_by()
-
-
-def ratings_of(
-    participations: QuerySet[Participation], now: datetime
-) -> Iterator[tuple[str, int, int]]:
-    """Each item, its main trials in those that hold a place, and in those that lost theirs."""
-    for item, n_held, n_drawn in _counted_by_item(participations, now - GRACE):
-        yield item, n_held, n_drawn - n_held
-
-
-def _counted_by_item(
-    participations: QuerySet[Participation], leased_after: datetime
-) -> QuerySet[Trial, Any]:
-    trials = Trial.objects.filter(
-        kind=Trial.Kind.MAIN, participation__in=participations.values("pk")
-    )
-    is_held = _holds_place_if_leased_after(leased_after, "participation__")
-    counts = trials.values("item__identifier").annotate(
-        held=Count("pk", filter=is_held), drawn=Count("pk")
-    )
-    return counts.order_by().values_list("item__identifier", "held", "drawn")

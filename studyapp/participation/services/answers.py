@@ -5,6 +5,7 @@ Any call here may come twice, late, or from two tabs at once; the repetition cha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from studyapp.models.trial_kinds import NONE
 from studyapp.participation.selectors import participations as participation_selectors
 from studyapp.participation.selectors import trials as selectors
 from studyapp.participation.services import assignment, leases, steps
+from studyapp.participation.services.events import EventData, record_events, store
 from studyapp.participation.services.participations import complete
 
 HEARD_SHARE = 0.9
@@ -53,11 +55,19 @@ def _set_shown(trial: int, now: datetime) -> tuple[QuerySet[Trial], dict[str, An
 
 
 def record_response(
-    *, trial: Trial, choice: int, confidence: int, key: str, free_text: str = ""
+    *,
+    trial: Trial,
+    choice: int,
+    confidence: int,
+    key: str,
+    free_text: str = "",
+    events: Sequence[EventData] = (),
 ) -> Response:
     """Store the answer to the current trial; the last one completes the participation.
 
-    `choice` is a position, or `NONE` for the answer that chooses nothing.
+    `choice` is a position, or `NONE` for the answer that chooses nothing. `events` are stored
+    first, even if the answer is then refused.
+
     For a trial that is already answered, returns the stored answer and changes nothing. Raises
     `NotHeardError` before all sounds were heard, `PlaceLostError` when the lease has expired
     and the place is gone, `ParticipationError` for a trial that is not the current one or a wrong
@@ -69,13 +79,26 @@ def record_response(
     assignment.keep_place(participation=trial.participation)
     try:
         with transaction.atomic():
-            return _answer(trial, choice, confidence, key, free_text)
+            participation = participation_selectors.locked(trial.participation_id)
+            if events:
+                store(participation, events)
+            progress = selectors.progress_of(participation)
+            if trial.pk in {answer.trial_id for answer in progress.answered}:
+                return Response.objects.get(trial=trial)
+            try:
+                _check(participation, trial, progress, key)
+            except ParticipationError as error:
+                refusal = error  # raised below, after the commit: the events stay
+            else:
+                return _answer(participation, trial, progress, choice, confidence, free_text)
     except IntegrityError:
         # Two tabs at once: the unique constraint let one in, and that one counts.
         winner = Response.objects.filter(trial=trial).first()
         if winner is None:
             raise
+        record_events(participation=trial.participation, events=events)  # rolled back as well
         return winner
+    raise refusal
 
 
 def check_heard(*, trial: Trial) -> None:
@@ -115,15 +138,23 @@ def _stored(trial: Trial) -> Response | None:
     return trial.response if hasattr(trial, "response") else None
 
 
-def _answer(trial: Trial, choice: int, confidence: int, key: str, free_text: str) -> Response:
-    """Inside a transaction: every check is made against locked rows."""
-    participation = participation_selectors.locked(trial.participation_id)
-    progress = selectors.progress_of(participation)
-    if trial.pk in {answer.trial_id for answer in progress.answered}:
-        return Response.objects.get(trial=trial)
+def _check(
+    participation: Participation, trial: Trial, progress: selectors.TrialProgress, key: str
+) -> None:
+    """Raise why the answer cannot be taken; against locked rows."""
     _check_turn(participation, trial, progress, key)
     leases.check(participation=participation)
     check_heard(trial=trial)
+
+
+def _answer(
+    participation: Participation,
+    trial: Trial,
+    progress: selectors.TrialProgress,
+    choice: int,
+    confidence: int,
+    free_text: str,
+) -> Response:
     none = participation.study.kind.none_answer
     response = Response.objects.create(
         trial=trial,

@@ -22,7 +22,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from studyapp.core import clock
-from studyapp.core.database.prepared import prepared
+from studyapp.core.database.prepared import insert, prepared
 from studyapp.core.errors import (
     ParticipationError,
     PlaceLostError,
@@ -36,6 +36,11 @@ from studyapp.participation.services import address_limit, leases, practice, tal
 from studyapp.studies.selectors.studies import offered_items
 from studyapp.studies.services import allocation, frames
 from studyapp.studies.services.allocation import Allocation, Counts, Frame
+
+PLACED = [
+    "condition", "algorithm", "draw", "assigned_at", "lease_expires_at", "counted_as_held",
+]  # fmt: skip
+"""What is saved of a participation that is given its place."""
 
 
 def assign(*, participation: Participation) -> Participation:
@@ -55,7 +60,7 @@ def assign(*, participation: Participation) -> Participation:
             raise StudyUnavailableError(f"{study} is {study.state}")
         now = clock.now()
         simulated = participation.simulated
-        tallies.add_finished(study, now, simulated=simulated)
+        tallies.bring_up_to_date(study, now, simulated=simulated)
         state = state_of(study, now, simulated=simulated)
         if not _room_in(study, now, state.held, simulated=simulated):
             raise StudyFullError(f"{study} is full")
@@ -70,9 +75,9 @@ def assign(*, participation: Participation) -> Participation:
         participation.draw = stored(state)
         participation.assigned_at = now
         participation.lease_expires_at = now + leases.first_length(study)
-        participation.save(
-            update_fields=["condition", "algorithm", "draw", "assigned_at", "lease_expires_at"]
-        )
+        main = [one.item for one in allocated.trials if one.kind == allocation.MAIN]
+        tallies.add(participation, main)
+        participation.save(update_fields=PLACED)
     return participation
 
 
@@ -141,10 +146,9 @@ def is_full(study: Study, *, simulated: bool = False) -> bool:
 
 def state_of(study: Study, now: datetime, *, simulated: bool = False) -> Counts:
     """The places and ratings held at this moment, by people or by simulated listeners."""
-    tally = selectors.tally_of(study, simulated=simulated)
-    asked: dict[str, Any] = {"study": study, "now": now, "simulated": simulated, "tally": tally}
     return Counts(
-        held=selectors.places_by_method(**asked), ratings=selectors.ratings_by_item(**asked)
+        held=selectors.places_by_method(study=study, now=now, simulated=simulated),
+        ratings=selectors.ratings_by_item(study=study, now=now, simulated=simulated),
     )
 
 
@@ -218,10 +222,14 @@ def _write(participation: Participation, study: Study, allocated: Allocation) ->
         _trial(participation, number, keys[one.item], one)
         for number, one in enumerate(allocated.trials, start=1 + len(practised))
     ]
+    repeats = [trial for trial in trials if trial.kind == Trial.Kind.REPEAT]
+    if not repeats:
+        insert(practised + trials)
+        return
     first = [trial for trial in trials if trial.kind != Trial.Kind.REPEAT]
     Trial.objects.bulk_create(practised + first)
     _link_repeats(allocated, trials)
-    Trial.objects.bulk_create(trial for trial in trials if trial.kind == Trial.Kind.REPEAT)
+    Trial.objects.bulk_create(repeats)
 
 
 def _trial(

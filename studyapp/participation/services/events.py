@@ -54,16 +54,14 @@ def record_events(
     if not events:
         return [], []
     with on_disk_with_the_next():
-        stored = _store(participation, events)
+        row = selectors.locked(participation.pk)
+        stored = store(row, events) if row else set()
     taken = [event.sequence for event in events if event.sequence in stored]
     return taken, [event.sequence for event in events if event.sequence not in stored]
 
 
-def _store(participation: Participation, events: Sequence[EventData]) -> set[str]:
-    """Store new events under a lock on the participation's row. Returns all stored sequences."""
-    row = selectors.locked(participation.pk)
-    if row is None:
-        return set()
+def store(row: Participation, events: Sequence[EventData]) -> set[str]:
+    """Store new events of a participation whose row is locked. Returns all stored sequences."""
     if row.status not in ACCEPTING_STATUSES or row.study.state not in Study.UNDER_WAY:
         return set()
     stored = selectors.known_sequences(row, {event.sequence for event in events})

@@ -148,7 +148,12 @@ def complete(participation: Participation) -> None:
 
 def _set_once(participation: Participation, field: str, **others: Any) -> None:
     """Set a time and any other fields, only once and only while the participation is active."""
-    Participation.objects.filter(
+    values = {field: clock.now(), **others}
+    unset = Participation.objects.filter(
         pk=participation.pk, status=Participation.Status.ACTIVE, **{field: None}
-    ).update(**{field: clock.now()}, **others)
-    participation.refresh_from_db(fields=[field, *others])
+    )
+    if not unset.update(**values):
+        participation.refresh_from_db(fields=list(values))
+        return
+    for name, value in values.items():
+        setattr(participation, name, value)

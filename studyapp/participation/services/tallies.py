@@ -1,49 +1,81 @@
-"""Adds finished participations to the study's tally, once each.
+"""Keeps the study's tally: how many places are held, and how many ratings each item has.
 
-The counts of places and ratings would otherwise grow slower with every participation. A finished
-participation changes only by a withdrawal, which takes it out again. Callers hold the lock on the
-study's row, so that nobody counts in between.
+Every new participant's draw depends on these counts, and counting everyone each time would take
+longer with every participation. So each is counted when it gets its place, and again only when it
+loses the place or gets it back: `counted_as_held` says how the tally counts it now. Callers hold
+the lock on the study's row, so that nobody counts in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from studyapp.models import Participation, Study, Tally
+from studyapp.models import Participation, Study
 from studyapp.participation.selectors import places as selectors
 
 FEWEST = 50
-"""So many finished participations are added at a time: counting fewer costs less than writing."""
+"""So many finished participations are set aside at a time: looking at fewer costs less than
+writing."""
 
 
-def add_finished(study: Study, now: datetime, *, simulated: bool) -> None:
-    """Add the finished participations that are not part of the tally yet, if there are enough."""
-    found = selectors.finished_and_not_tallied(study, simulated=simulated)
-    if len(found) >= FEWEST:
-        tally = selectors.tally_of(study, simulated=simulated)
-        _change(tally, found, now, by=1)
-        Participation.objects.filter(pk__in=found).update(tallied=True)
+def bring_up_to_date(study: Study, now: datetime, *, simulated: bool) -> None:
+    """Count what has changed since the last time, and set aside those that have ended."""
+    changes = selectors.changes(study, now, simulated=simulated)
+    for start in range(0, len(changes), selectors.MOST):
+        _count(study, changes[start : start + selectors.MOST], simulated=simulated)
+    ended = selectors.finished_and_not_tallied(study, simulated=simulated)
+    if len(ended) >= FEWEST:
+        found = Participation.objects.filter(pk__in=ended, counted_as_held__isnull=False)
+        found.update(tallied=True)
 
 
-def take_out(participation: Participation, now: datetime) -> None:
-    """Count a finished participation by itself again, before it changes."""
-    if not participation.tallied:
+def add(participation: Participation, items: Iterable[str]) -> None:
+    """Count a participation that is given a place in this transaction, with its main items.
+
+    Its row is saved by the caller.
+    """
+    tally = selectors.tally_of(participation.study, simulated=participation.simulated)
+    selectors.correct_places(tally, [_change(participation, None, now=True)])
+    for item in items:
+        selectors.rate(tally, item, True, by=1)
+    tally.save()
+    participation.counted_as_held = True
+
+
+def take_out(participation: Participation) -> None:
+    """Count a participation no more, before its trials are erased.
+
+    Its row is saved by the caller.
+    """
+    was_held = participation.counted_as_held
+    if was_held is None:
         return
     tally = selectors.tally_of(participation.study, simulated=participation.simulated)
-    _change(tally, [participation.pk], now, by=-1)
-    participation.tallied = False
-    participation.save(update_fields=["tallied"])
-
-
-def _change(tally: Tally, participations: Sequence[int], now: datetime, *, by: int) -> None:
-    rows = Participation.objects.filter(pk__in=participations).order_by()
-    complete = rows.filter(status=Participation.Status.COMPLETE)
-    for method in complete.values_list("condition__method", flat=True):
-        tally.places += by
-        if method is not None:
-            tally.by_method[method] = tally.by_method.get(method, 0) + by
-    for item, held, lost in selectors.ratings_of(rows, now):
-        known = tally.ratings.get(item, (0, 0))
-        tally.ratings[item] = [known[0] + by * held, known[1] + by * lost]
+    selectors.correct_places(tally, [_change(participation, was_held, now=False)])
+    for _, item in selectors.main_trials([participation.pk]):
+        selectors.rate(tally, item, was_held, by=-1)
     tally.save()
+    participation.tallied, participation.counted_as_held = False, None
+
+
+def _change(participation: Participation, before: bool | None, *, now: bool) -> selectors.Change:
+    method = participation.condition.method if participation.condition else None
+    return selectors.Change(participation.pk, before, now, method)
+
+
+def _count(study: Study, changes: Sequence[selectors.Change], *, simulated: bool) -> None:
+    """Count these changes, but for those whose row somebody is changing at this moment.
+
+    They are counted the next time: waiting could last, or for ever if they wait for us.
+    """
+    rows = Participation.objects.filter(pk__in=[one.pk for one in changes]).order_by()
+    free = set(rows.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
+    mine = [one for one in changes if one.pk in free]
+    tally = selectors.tally_of(study, simulated=simulated)
+    selectors.correct_places(tally, mine)
+    selectors.correct_ratings(tally, mine)
+    tally.save()
+    for is_held in (True, False):
+        pks = [one.pk for one in mine if one.now is is_held]
+        Participation.objects.filter(pk__in=pks).update(counted_as_held=is_held)

@@ -46,7 +46,7 @@ def withdraw(*, participation: Participation) -> Participation:
             return participation
         if row.status not in WITHDRAWABLE:
             raise ParticipationError(f"{row} is {row.status}: there is nothing to withdraw")
-        tallies.take_out(row, clock.now())
+        tallies.take_out(row)
         _delete_answers(row)
         _clear_row(row)
     participation.refresh_from_db()

@@ -16,6 +16,7 @@ from studyapp.participation.forms.trial import AnswerForm
 from studyapp.participation.selectors import trials as selectors
 from studyapp.participation.services import answers
 from studyapp.participation.services import events as services
+from studyapp.participation.services.events import EventData
 from studyapp.participation.views import trial_page
 from studyapp.participation.views.pages import (
     page,
@@ -53,44 +54,43 @@ def take_answer(request: HttpRequest, step: Step, participation: Participation) 
 
     If it is not to the current trial, redirect and change no answer.
     """
-    events = _record_events(request, participation)
-    go_on = partial(redirect_to_current_step, request, participation, events=events)
+    events, sequences = _events_of(request)
+    go_on = partial(redirect_to_current_step, request, participation, events=sequences)
     progress = selectors.progress_of(participation)
     given = progress.with_token(request.POST.get("trial", ""))
     if given is None or given is not progress.current:
+        services.record_events(participation=participation, events=events)
         return go_on(saved=given is not None and hasattr(given, "response"))
     # Asked now: once it is recorded, the next trial is the current one.
     next_step = step if step == Step.TRIAL and progress.following is not None else None
     form = AnswerForm(participation.study, request.POST)
     if not form.is_valid():
-        return _rejected(request, step, participation, form, events)
+        services.record_events(participation=participation, events=events)
+        return _rejected(request, step, participation, form, sequences)
     data = form.cleaned_data
     del data["trial"]
     try:
-        answers.record_response(trial=given, **data)
+        answers.record_response(trial=given, events=events, **data)
     except NotHeardError:
         if given.shown_at is None:
             # Lost with the power or the database, as were its events: the page begins again.
             return go_on(saved=False)
         form.add_error(None, _(participation.study.kind.words.listen_first))
-        return _rejected(request, step, participation, form, events)
+        return _rejected(request, step, participation, form, sequences)
     return go_on(saved=True, step=next_step)
 
 
-def _record_events(request: HttpRequest, participation: Participation) -> list[str]:
-    """Store the events sent along with an answer; their sequences, which the page then forgets.
+def _events_of(request: HttpRequest) -> tuple[list[EventData], list[str]]:
+    """The events sent along with an answer, and the sequences that the page then forgets.
 
     What is not a list of events costs no answer: it counts as nothing heard.
     """
     given = request.POST.get("events", "")
-    if not given:
-        return []
     try:
-        found, broken = parse_events(given.encode())
+        found, broken = parse_events(given.encode()) if given else ([], [])
     except ValidationError:
-        return []
-    stored, ignored = services.record_events(participation=participation, events=found)
-    return stored + ignored + broken
+        return [], []
+    return found, [*(event.sequence for event in found), *broken]
 
 
 def _rejected(
@@ -98,7 +98,7 @@ def _rejected(
     step: Step,
     participation: Participation,
     form: AnswerForm,
-    events: list[str],
+    sequences: list[str],
 ) -> HttpResponse:
     """The page again with the reason and everything typed; JSON for the page's own script."""
     if not wants_json(request):
@@ -110,5 +110,5 @@ def _rejected(
     heard = selectors.heard_by_token(
         participation=participation, tokens={request.POST.get("trial", "")}
     )
-    told = {"saved": False, "errors": messages, "heard": heard, "events": events}
+    told = {"saved": False, "errors": messages, "heard": heard, "events": sequences}
     return JsonResponse(told, status=422)
