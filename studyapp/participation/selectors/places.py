@@ -73,6 +73,11 @@ def places_by_method(*, study: Study, now: datetime, simulated: bool = False) ->
     """Method that is on → how many participations in its condition hold a place."""
     tally = tally_of(study, simulated=simulated)
     correct_places(tally, changes(study, now, simulated=simulated))
+    return by_method(study, tally)
+
+
+def by_method(study: Study, tally: Tally) -> dict[str, int]:
+    """Method that is on → places held in its condition, according to the tally."""
     return {method: tally.by_method.get(method, 0) for (method,) in _methods_on(study.pk)}
 
 
@@ -82,12 +87,8 @@ def _methods_on(study: int) -> QuerySet[Condition, tuple[str]]:
     return on.order_by("method").values_list("method")
 
 
-def ratings_by_item(
-    *, study: Study, now: datetime, simulated: bool = False
-) -> Mapping[str, tuple[int, int]]:
+def ratings_by_item(study: Study, tally: Tally) -> Mapping[str, tuple[int, int]]:
     """Main item → (its main trials that hold a place, its main trials that lost theirs)."""
-    tally = tally_of(study, simulated=simulated)
-    correct_ratings(tally, changes(study, now, simulated=simulated))
     known = tally.ratings
     return {item: (*known.get(item, (0, 0)),) for (item,) in _main_items(study.pk)}
 
@@ -141,7 +142,7 @@ def correct_places(tally: Tally, found: Sequence[Change]) -> None:
 def correct_ratings(tally: Tally, found: Sequence[Change]) -> None:
     """Change the tally's ratings, without saving it."""
     by_pk = {one.pk: one for one in found}
-    for pk, item in main_trials(by_pk):
+    for pk, item in main_trials(by_pk) if by_pk else ():
         one = by_pk[pk]
         rate(tally, item, one.now, by=1)
         if one.before is not None:

@@ -60,8 +60,8 @@ def assign(*, participation: Participation) -> Participation:
             raise StudyUnavailableError(f"{study} is {study.state}")
         now = clock.now()
         simulated = participation.simulated
-        tallies.bring_up_to_date(study, now, simulated=simulated)
-        state = state_of(study, now, simulated=simulated)
+        uncounted = tallies.bring_up_to_date(study, now, simulated=simulated)
+        state = _state(study, uncounted, simulated=simulated)
         if not _room_in(study, now, state.held, simulated=simulated):
             raise StudyFullError(f"{study} is full")
         address_limit.check_placed(participation=participation)
@@ -146,9 +146,16 @@ def is_full(study: Study, *, simulated: bool = False) -> bool:
 
 def state_of(study: Study, now: datetime, *, simulated: bool = False) -> Counts:
     """The places and ratings held at this moment, by people or by simulated listeners."""
+    return _state(study, selectors.changes(study, now, simulated=simulated), simulated=simulated)
+
+
+def _state(study: Study, changes: Sequence[selectors.Change], *, simulated: bool) -> Counts:
+    """The tally's places and ratings, after changes that it does not know."""
+    tally = selectors.tally_of(study, simulated=simulated)
+    selectors.correct_places(tally, changes)
+    selectors.correct_ratings(tally, changes)
     return Counts(
-        held=selectors.places_by_method(study=study, now=now, simulated=simulated),
-        ratings=selectors.ratings_by_item(study=study, now=now, simulated=simulated),
+        held=selectors.by_method(study, tally), ratings=selectors.ratings_by_item(study, tally)
     )
 
 

@@ -19,15 +19,21 @@ FEWEST = 50
 writing."""
 
 
-def bring_up_to_date(study: Study, now: datetime, *, simulated: bool) -> None:
-    """Count what has changed since the last time, and set aside those that have ended."""
+def bring_up_to_date(study: Study, now: datetime, *, simulated: bool) -> list[selectors.Change]:
+    """Count what has changed since the last time, and set aside those that have ended.
+
+    Returns the changes of those whose row somebody else is changing at this moment. They are
+    counted the next time: waiting could last, or for ever if they wait for us.
+    """
     changes = selectors.changes(study, now, simulated=simulated)
+    busy: list[selectors.Change] = []
     for start in range(0, len(changes), selectors.MOST):
-        _count(study, changes[start : start + selectors.MOST], simulated=simulated)
+        busy += _count(study, changes[start : start + selectors.MOST], simulated=simulated)
     ended = selectors.finished_and_not_tallied(study, simulated=simulated)
     if len(ended) >= FEWEST:
         found = Participation.objects.filter(pk__in=ended, counted_as_held__isnull=False)
         found.update(tallied=True)
+    return busy
 
 
 def add(participation: Participation, items: Iterable[str]) -> None:
@@ -64,11 +70,10 @@ def _change(participation: Participation, before: bool | None, *, now: bool) -> 
     return selectors.Change(participation.pk, before, now, method)
 
 
-def _count(study: Study, changes: Sequence[selectors.Change], *, simulated: bool) -> None:
-    """Count these changes, but for those whose row somebody is changing at this moment.
-
-    They are counted the next time: waiting could last, or for ever if they wait for us.
-    """
+def _count(
+    study: Study, changes: Sequence[selectors.Change], *, simulated: bool
+) -> list[selectors.Change]:
+    """Count these changes. Returns those whose row is locked."""
     rows = Participation.objects.filter(pk__in=[one.pk for one in changes]).order_by()
     free = set(rows.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
     mine = [one for one in changes if one.pk in free]
@@ -79,3 +84,4 @@ def _count(study: Study, changes: Sequence[selectors.Change], *, simulated: bool
     for is_held in (True, False):
         pks = [one.pk for one in mine if one.now is is_held]
         Participation.objects.filter(pk__in=pks).update(counted_as_held=is_held)
+    return [one for one in changes if one.pk not in free]
