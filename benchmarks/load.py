@@ -10,9 +10,11 @@ with its default SQLite. In both, a trial consists of the page, its three sounds
 the answer and the page that follows; ours also sends listening events, which oTree does not have:
 every twenty seconds and with the answer, as the page's script does.
 Participants arrive evenly over `--arrive` seconds, so that all of them are present during the
-minutes after that, and wait as listeners would; oTree gets at most `--otree-participants`, since
-one of its processes cannot serve a thousand. (`benchmarks.arrivals` tests arrivals at the same
-instant.)
+minutes after that, and wait as listeners would: until the sounds have been played, and then for
+something between no time and two fifths of `--seconds-a-trial`. Waits that were all the same would
+bring everyone who once waited for the server together back together. oTree gets at most
+`--otree-participants`, since one of its processes cannot serve a thousand. (`benchmarks.arrivals`
+tests arrivals at the same instant.)
 
 Then, for `--burst` seconds, sixteen participants at a time continue without waiting, to measure
 answers per second.
@@ -28,6 +30,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import re
 import sys
 import threading
@@ -54,6 +57,8 @@ AT_ONCE = 16
 """Visitors without waiting; as many as our server has threads."""
 EVENTS_EVERY_SECONDS = 20.0
 """How often a trial's page sends its events by themselves; the rest go with the answer."""
+SOUND_SHARE = 0.8
+"""Part of a trial's time, on average, that its three sounds take."""
 MOST_IN_BURST = 400
 """Participants without waiting."""
 PREPARE = """
@@ -107,7 +112,7 @@ def _options() -> argparse.Namespace:
 
 def _ours(options: argparse.Namespace) -> tuple[bool, float]:
     """Whether every page was fast and no request failed; answers per second without waiting."""
-    sound = options.seconds_a_trial * 0.8 / 3
+    sound = options.seconds_a_trial * SOUND_SHARE / 3
     people = options.participants + MOST_IN_BURST
     with served() as site:
         ratings = -(-people * options.trials // 200) + 1
@@ -173,7 +178,7 @@ def _trial_ours(
         wait(EVENTS_EVERY_SECONDS)
         given = {"Content-Type": "application/json", "X-CSRFToken": csrf}
         visitor.ask("events", "POST", "/s/load/events", json.dumps(part).encode(), **given)
-    wait(seconds - alone * EVENTS_EVERY_SECONDS)
+    wait(_trial_seconds(seconds) - alone * EVENTS_EVERY_SECONDS)
     data = {
         "events": json.dumps(parts[-1]),
         "trial": token, "key": _field(page, "key"), "csrfmiddlewaretoken": csrf,
@@ -182,6 +187,11 @@ def _trial_ours(
     said = visitor.post_form("answer", "/s/load/trial/", data, Accept="application/json")
     if said.startswith(b"{") and (path := json.loads(said).get("next")) != "/s/load/trial/":
         visitor.ask("start", "GET", path)  # after the last trial
+
+
+def _trial_seconds(mean: float) -> float:
+    """How long a listener takes for one trial: four fifths of the mean are its sounds."""
+    return mean * (SOUND_SHARE + random.uniform(0.0, 2 * (1 - SOUND_SHARE)))
 
 
 def _theirs(options: argparse.Namespace) -> float:
@@ -206,7 +216,7 @@ def _walk_theirs(options: argparse.Namespace, codes: list[str]) -> Walk:
                 elif path not in statics:
                     visitor.ask("static", "GET", path)
                     statics.add(path)
-            wait(options.seconds_a_trial)
+            wait(_trial_seconds(options.seconds_a_trial))
             data = {"choice": str(1 + trial % 5), "confidence": "4", "free_text": ""}
             path = urlsplit(where).path
             where = urljoin(path, visitor.post_form("answer", path, data).decode())
