@@ -15,6 +15,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from studyapp.core import clock
 from studyapp.core.errors import ParticipationError
 from studyapp.models import Event, Participation, Response, StepRecord, Study, Trial
 from studyapp.models.steps import Step
@@ -26,6 +27,7 @@ from studyapp.participation.services.withdrawal import withdraw
 from studyapp.recruitment.services import entry
 from studyapp.studies.services import frames
 from tests.studyapp.factories import make_study
+from tests.studyapp.participation.services.test_tallies import counted_one_by_one
 from tests.studyapp.races import Work, at_once, in_order
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -78,6 +80,11 @@ def _answer(someone: Participation) -> Work:
     return lambda: record_response(trial=trial, choice=1, confidence=3, key=trial.key)
 
 
+def _consented(study: Study) -> Participation:
+    """Somebody else, for whom all others are counted."""
+    return participations.consent(participation=participations.begin(study=study))
+
+
 def _events(someone: Participation) -> Work:
     token = someone.trials.get().token
     events = [EventData(token, "play", 5, "late", 1)]
@@ -103,6 +110,7 @@ ACTIONS: dict[str, Callable[[Participation], Work]] = {
         )
     ),
     "events": _events,
+    "another": lambda someone: lambda: _consented(someone.study),
 }
 """Each prepares its work with rows that it read before anything else happened."""
 ENDS = {
@@ -110,7 +118,7 @@ ENDS = {
     "screen_out": "screened_out", "answer": "complete", "questionnaire": "complete",
 }  # fmt: skip
 AT_TRIAL = [name for name in ACTIONS if name != "questionnaire"]
-AT_QUESTIONNAIRE = [name for name in ACTIONS if name not in ("answer", "keep")]
+AT_QUESTIONNAIRE = [name for name in ACTIONS if name not in ("answer", "keep", "another")]
 
 
 def expected(first: str, second: str) -> str:
@@ -131,6 +139,8 @@ def check(someone: Participation) -> Participation:
         assert (row.condition, row.lease_expires_at, row.consented_at) == (None, None, None)
     if row.status == "returned":
         assert row.lease_expires_at is None
+    counted = assignment.state_of(row.study, clock.now())
+    assert counted == counted_one_by_one(row.study, simulated=False)
     return row
 
 
