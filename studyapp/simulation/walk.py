@@ -5,10 +5,12 @@ harmless. Coming back with the same identifiers resumes the same participation.
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -25,6 +27,8 @@ REPLAY_PROBABILITY = 0.15
 """Probability that a sound is played a second time."""
 OWN_NAME_PROBABILITY = 0.1
 """Probability that the listener writes a name of their own: a tag of the first sound."""
+EVENTS_EVERY_MS = 20_000
+"""How often a page sends its events by themselves; the rest go with the answer."""
 MAX_PAGES = 2000
 
 
@@ -140,13 +144,14 @@ class Walker:
     def _trial(self, page: Page, result: WalkResult) -> Page:
         """Listen to all sounds, answer, and open the next page."""
         heard = [self._listen(source) for source in page.sounds]
-        self._post_events(page)
+        events = self._play(page)
         answer = ANSWERERS[self.knowledge.trial_type](self, page, heard)
         tags = self.knowledge.tags[heard[0]]
         data = page.fields | {
             "choice": str(answer.choice),
             "confidence": str(answer.confidence),
             "free_text": self._own_name(tags),
+            "events": json.dumps(events),
         }
         taken = self._ask("POST", urljoin(self._here, page.action), data=data)
         if taken.status_code >= 400:
@@ -181,8 +186,11 @@ class Walker:
             raise WalkError(f"a sound came with status {response.status_code} and unknown bytes")
         return digest
 
-    def _post_events(self, page: Page) -> None:
-        """Post the events that a browser's player would send."""
+    def _play(self, page: Page) -> list[dict[str, Any]]:
+        """Make the events of a browser's player, and post those that it sends before the answer.
+
+        Returns the others, which go with it.
+        """
         clock = 400.0
         events = [self._event(page, None, "first_interaction", clock)]
         for clip, seconds in enumerate(page.seconds, start=1):
@@ -195,6 +203,13 @@ class Walker:
                 clock += length + 300
         if self.real_time:
             time.sleep(clock / 1000)
+        sent_ms = EVENTS_EVERY_MS * (clock // EVENTS_EVERY_MS)
+        early = [event for event in events if event["at_ms"] < sent_ms]
+        if early:
+            self._post_events(page, early)
+        return events[len(early) :]
+
+    def _post_events(self, page: Page, events: list[dict[str, Any]]) -> None:
         headers = {"X-CSRFToken": page.fields.get("csrfmiddlewaretoken", "")}
         response = self._ask("POST", urljoin(self._here, page.events), json=events, headers=headers)
         if response.status_code != 200:
@@ -202,8 +217,8 @@ class Walker:
 
     def _event(
         self, page: Page, clip: int | None, kind: str, at: float, value: float | None = None
-    ) -> dict[str, object]:
-        event: dict[str, object] = {
+    ) -> dict[str, Any]:
+        event: dict[str, Any] = {
             "trial": page.fields["trial"],
             "clip": clip,
             "type": kind,
