@@ -58,9 +58,11 @@ def by_external_keys(study: Study, keys: set[str]) -> dict[str, Participation]:
 
 def anywhere_by_external_key(*, service: str, key: str) -> list[Participation]:
     """Return the participations with that keyed hash in all studies of the service."""
-    found = Participation.objects.select_related("study").filter(external_key=key)
-    own = found.filter(study__recruitment__service=service)
-    return list(own.exclude(external_key="").order_by("pk"))
+    # By its studies, of which there are few: the index begins with the study.
+    studies = list(Recruitment.objects.filter(service=service).values_list("study", flat=True))
+    found = Participation.objects.select_related("study").filter(study__in=studies)
+    own = found.filter(external_key=key).exclude(external_key="").order_by()
+    return sorted(own, key=lambda one: one.pk)
 
 
 def of_person(study: Study, person_key: str) -> Participation | None:

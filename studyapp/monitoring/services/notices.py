@@ -43,6 +43,8 @@ WAITS = tuple(timedelta(minutes=one) for one in (1, 5, 30, 120, 480, 1440))
 """Pauses after the first, second … failed try; after the last one the notice is given up."""
 BETWEEN_TESTS = timedelta(minutes=5)
 """Between two tests of a project."""
+OVER = "over:"
+"""Begin of the key of a notice of what is over."""
 HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """Names under which only this machine reaches the site, on a port that a worker does not know."""
 MOST_ADDRESSES = 5
@@ -125,6 +127,10 @@ def deliver(lease: jobs.JobLease) -> bool:
     notice = selectors.by_id(lease.job.target)
     if notice is None:
         return False
+    if notice.key.startswith(OVER):
+        notice.fault = "it was over before it could be sent"
+        notice.save(update_fields=["fault"])
+        return False
     row = selectors.settings_of(notice.project)
     faults = [str(fault) for fault in _sent(notice, row)]
     notice.tries += 1
@@ -178,7 +184,7 @@ def _is_filled(study: Study, complete: int, places: int) -> bool:
 def _forget(project: Project, begin: str) -> None:
     """What these notices told is over: when it happens again, it is told again."""
     for notice in Notice.objects.filter(project=project, key__startswith=begin):
-        Notice.objects.filter(pk=notice.pk).update(key=f"over:{notice.pk}")
+        Notice.objects.filter(pk=notice.pk).update(key=f"{OVER}{notice.pk}")
 
 
 def _make(

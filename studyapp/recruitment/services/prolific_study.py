@@ -19,11 +19,12 @@ from studyapp.recruitment.services import configuration, prolific_http
 
 CODE_TYPES = {
     "complete": "COMPLETED",
-    "screened_out": "FIXED_SCREENOUT",
     "no_consent": "NO_CONSENT",
     "incompatible_device": "INCOMPATIBLE_DEVICE",
 }
 """Ending → the kind of completion code that Prolific knows it as; `OTHER` for the rest."""
+PAID_SCREEN_OUT = "FIXED_SCREENOUT"
+"""The kind of the one code that pays people who are screened out."""
 RETURN_REASONS = {
     "screened_out": "You are not eligible for this study.",
     "no_consent": "You did not consent to the study.",
@@ -143,7 +144,7 @@ def content_of(study: Study, draft: Draft, action_key: str) -> dict[str, Any]:
         "external_study_url": draft.link,
         "prolific_id_option": "url_parameters",
         "completion_codes": [
-            {"code": code, "code_type": CODE_TYPES.get(ending, "OTHER"),
+            {"code": code, "code_type": _code_type(ending, draft), "actor": "participant",
              "actions": [_on_code(ending, draft, reward)]}
             for ending, code in study.codes.items()
         ],
@@ -161,6 +162,12 @@ def _filters(groups: Sequence[ParticipantGroup]) -> list[dict[str, Any]]:
     """Prolific's filter that keeps out the people of groups, also those who are added later."""
     values = [one.reference for one in groups]
     return [{"filter_id": BLOCKLIST, "selected_values": values}] if values else []
+
+
+def _code_type(ending: str, draft: Draft) -> str:
+    if ending == "screened_out" and draft.screened_out_reward is not None:
+        return PAID_SCREEN_OUT
+    return CODE_TYPES.get(ending, "OTHER")
 
 
 def _on_code(ending: str, draft: Draft, reward: int) -> dict[str, Any]:

@@ -231,6 +231,27 @@ def test_a_study_is_full_without_those_who_left_a_condition_that_is_off(
         assert told(project) == [first] * (times + 1)
 
 
+def test_what_is_over_is_not_sent_any_more(project: Project, owner: User, settings: Any) -> None:
+    """The mail could not be sent while the study was full; now it has places again."""
+    settings.EMAIL_URL = ""
+    study = study_of(project)
+    notices.configure(project=project, mail_to="a@x.org", webhook="", quiet_hours=None, user=owner)
+    for _ in range(2):
+        finish(study)
+    notices.look()
+    send_all()
+    [notice] = project.notices.all()
+    assert (notice.kind, notice.tries) == ("quota_full", 1)
+    deviations.add_places(study=study, count=1, reason="more power", user=owner)
+    settings.EMAIL_URL = "smtp://x"
+    notices.look()
+    send_all()
+    notice.refresh_from_db()
+    assert (notice.mailed_at, notice.fault) == (None, "it was over before it could be sent")
+    assert Job.objects.get(kind="notice").state == "done"
+    assert mail.outbox == []
+
+
 def test_silence_counts_from_the_opening_if_that_is_later(project: Project, owner: User) -> None:
     study = study_of(project)
     notices.configure(project=project, mail_to="a@x.org", webhook="", quiet_hours=8, user=owner)

@@ -1,9 +1,9 @@
 """A local server with the part of Prolific's API that is used, and with Prolific's own rules.
 
-Past the last page of a list it answers 404; places of a published study only grow; a rejection
-needs a category and 100 characters; a test study is made of a draft, and only if there is a test
-participant; a person is in a group once; approving twice approves once, but paying a bonus twice
-pays twice; a busy server answers 429.
+Past the last page of a list it answers 404; places of a published study only grow; completion codes
+have a kind, an actor and complete actions; a rejection needs a category and 100 characters; a test
+study is made of a draft, and only if there is a test participant; a person is in a group once;
+approving twice approves once, but paying a bonus twice pays twice; a busy server answers 429.
 """
 
 from __future__ import annotations
@@ -24,6 +24,16 @@ FEE = 1.4
 """What a participant's reward costs, with Prolific's fee and tax."""
 NEEDED = ("name", "description", "external_study_url", "prolific_id_option", "completion_codes",
           "total_available_places", "estimated_completion_time", "reward")  # fmt: skip
+CODE_TYPES = {"COMPLETED", "FAILED_ATTENTION_CHECK", "FOLLOW_UP_STUDY", "GIVE_BONUS",
+              "INCOMPATIBLE_DEVICE", "NO_CONSENT", "OTHER", "FIXED_SCREENOUT"}  # fmt: skip
+ACTIONS: dict[str, set[str]] = {
+    "AUTOMATICALLY_APPROVE": set(), "MANUALLY_REVIEW": set(), "REQUEST_RETURN": {"return_reason"},
+    "ADD_TO_PARTICIPANT_GROUP": {"participant_group"},
+    "FIXED_SCREEN_OUT_PAYMENT": {"fixed_screen_out_reward", "slots"},
+}  # fmt: skip
+"""What Prolific does on a code → what it needs for that."""
+CHOICES = {"device_compatibility": {"desktop", "tablet", "mobile"},
+           "peripheral_requirements": {"audio", "camera", "download", "microphone"}}  # fmt: skip
 TURNS = {"PUBLISH": ("UNPUBLISHED", "ACTIVE"), "PAUSE": ("ACTIVE", "PAUSED"),
          "START": ("PAUSED", "ACTIVE")}  # fmt: skip
 
@@ -223,9 +233,12 @@ class Handler(BaseHTTPRequestHandler):
     def _create(self, given: dict[str, Any]) -> object:
         if missing := [name for name in NEEDED if not given.get(name)]:
             raise RuleError(400, f"{missing[0]} is required")
-        codes = [one["code"] for one in given["completion_codes"]]
-        if len(codes) != len(set(codes)):
-            raise RuleError(400, "each completion code must be unique")
+        _check_codes(given)
+        for name, allowed in CHOICES.items():
+            if odd := set(given.get(name, ())) - allowed:
+                raise RuleError(400, f"{name}: {odd} is not a choice")
+        if any(not one.get("selected_values") for one in given.get("filters", ())):
+            raise RuleError(400, "a filter needs selected_values")
         name = f"study{len(self.server.studies)}"
         self.server.studies[name] = _study(name, given)
         return self.server.studies[name]
@@ -289,6 +302,28 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _check_codes(given: dict[str, Any]) -> None:
+    codes = given["completion_codes"]
+    if len(codes) != len({one["code"] for one in codes}):
+        raise RuleError(400, "each completion code must be unique")
+    paid = 0
+    for one in codes:
+        if one["code_type"] not in CODE_TYPES or one.get("actor") not in (
+            "participant",
+            "researcher",
+        ):
+            raise RuleError(400, f"{one} has no known kind or actor")
+        for action in one["actions"]:
+            if ACTIONS.get(action["action"]) != set(action) - {"action"}:
+                raise RuleError(400, f"{action} is not an action with what it needs")
+            if action["action"] == "FIXED_SCREEN_OUT_PAYMENT":
+                paid += 1
+                if not 0 < action["fixed_screen_out_reward"] < given["reward"]:
+                    raise RuleError(400, "a screen-out is paid less than the study")
+    if paid > 1 or paid != sum(one["code_type"] == "FIXED_SCREENOUT" for one in codes):
+        raise RuleError(400, "one code at most pays for screening out, and is of that kind")
 
 
 def _turn(found: dict[str, Any], given: dict[str, Any]) -> object:

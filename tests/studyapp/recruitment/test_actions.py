@@ -138,6 +138,21 @@ def test_the_draft_has_the_studys_link_codes_and_paid_screening(
     assert codes["NO123456"][1]["action"] == "REQUEST_RETURN"
 
 
+def test_unpaid_screening_asks_for_the_submission_back(service: Prolific, boss: User) -> None:
+    """A code of the kind that pays is only for those who are paid."""
+    study = make_study(codes=CODES | {"screened_out": "OUT12345"})
+    configuration.configure(
+        study=study, service="prolific", payment=Decimal("2.50"), currency="GBP"
+    )
+    action = intents.create(study=study, draft=Draft("Listen.", "https://x", 12, 20), user=boss)
+    actions.carry_out(action=action, user=boss)
+    made = service.studies[action.reference]["completion_codes"]
+    [out] = [one for one in made if one["code"] == "OUT12345"]
+    reason = "You are not eligible for this study."
+    assert out["code_type"] == "OTHER"
+    assert out["actions"] == [{"action": "REQUEST_RETURN", "return_reason": reason}]
+
+
 def test_a_draft_here_is_not_created_there_since_an_edit_would_part_them(
     service: Prolific, boss: User
 ) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from studyapp.core.errors import RecruitmentError
 from studyapp.models import Delivery, Participation, Study
@@ -33,6 +35,26 @@ def test_a_message_frees_the_place_at_once(
     assert first.status == ours
     assert not assignment.is_full(study)
     assert arrive(study, "cleo", service=service).condition == first.condition
+
+
+def test_a_message_finds_its_participation_by_an_index(service: Prolific, study: Study) -> None:
+    """However many have taken part in all studies together."""
+    arrive(study, "ann", service=service)
+    with CaptureQueriesContext(connection) as asked:
+        send(returned("ann", "RETURNED"))
+    [sql] = [
+        one["sql"] for one in asked
+        if one["sql"].startswith("SELECT") and '"external_key" = ' in one["sql"]
+    ]  # fmt: skip
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")  # A small table is read as a whole.
+            cursor.execute(f"EXPLAIN {sql}")
+        else:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+        plan = str(cursor.fetchall())
+    assert "one_participation_per_external_key" in plan
+    assert "SCAN studyapp_participation" not in plan
 
 
 @pytest.mark.parametrize("again", ["e7", "another"])
