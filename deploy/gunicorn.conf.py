@@ -4,8 +4,6 @@
 setting.
 """
 
-import sys
-
 bind = "0.0.0.0:8000"
 worker_class = "gthread"
 # Threads of one process wait for each other: four processes of four threads serve more than two of
@@ -19,12 +17,3 @@ keepalive = 75
 control_socket_disable = True
 # No access log: links from recruiting services contain identifiers of people.
 accesslog = None
-
-
-def post_worker_init(worker: object) -> None:
-    """Let the threads of a process take turns every millisecond instead of every five.
-
-    A thread that may write to the database would otherwise wait that long for those that make
-    pages, and everybody else for it.
-    """
-    sys.setswitchinterval(0.001)

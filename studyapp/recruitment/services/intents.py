@@ -40,6 +40,7 @@ CATEGORIES = {
     "BAD_CODE": "Wrong completion code",
     "NO_DATA": "No data",
     "UNSUPP_DEVICE": "Unsupported device",
+    "INCOMP_LONGITUDINAL": "Did not complete a study of several parts",
     "OTHER": "Other",
 }
 """Prolific's categories of rejections."""

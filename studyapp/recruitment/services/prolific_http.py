@@ -180,9 +180,20 @@ def _content(answer: httpx.Response) -> dict[str, Any]:
 def _words(answer: httpx.Response) -> str:
     """Why Prolific refused, in its own words, on one line: it is stored, so without identifiers."""
     try:
-        error = answer.json().get("error")
-        said = error.get("detail") or error.get("title") if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
-        said = ""
-    words = " ".join(str(said or "no reason was given").split())
+        content = answer.json()
+    except ValueError:
+        content = None
+    # Some calls answer with the error itself, others with an object around it.
+    error = content.get("error", content) if isinstance(content, dict) else content
+    said = error.get("detail") or error.get("title") if isinstance(error, dict) else error
+    words = " ".join((_plain(said) or "no reason was given").split())
     return IDENTIFIER.sub("…", words)[:MOST_WORDS]
+
+
+def _plain(said: Any) -> str:
+    """The words of a reason, which may be given for each field."""
+    if isinstance(said, dict):
+        return "; ".join(f"{name}: {_plain(one)}" for name, one in said.items())
+    if isinstance(said, list):
+        return "; ".join(map(_plain, said))
+    return str(said or "")

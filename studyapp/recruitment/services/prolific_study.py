@@ -6,6 +6,7 @@ Source: docs.prolific.com, API reference v1, "Studies".
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ OTHER_REASON = "You could not complete the study."
 REVIEWED = ("complete", "closed", "timed_out")
 """Endings after which a person decides on the payment: people gave answers."""
 TIME_FACTOR = 3
-"""How many times the estimated minutes a participant may take at most."""
+"""How many times the estimated minutes a participant may take at most, unless that is too few."""
 BLOCKLIST = "participant_group_blocklist"
 CENTS = 100
 SAFE = re.compile(r"[0-9A-Za-z_-]+")
@@ -150,12 +151,17 @@ def content_of(study: Study, draft: Draft, action_key: str) -> dict[str, Any]:
         ],
         "total_available_places": draft.places,
         "estimated_completion_time": draft.minutes,
-        "maximum_allowed_time": draft.minutes * TIME_FACTOR,
+        "maximum_allowed_time": _most_minutes(draft.minutes),
         "reward": reward,
         "device_compatibility": ["desktop", "tablet", "mobile"],
         "peripheral_requirements": ["audio"],
         "filters": _filters(draft.kept_out),
     }  # fmt: skip
+
+
+def _most_minutes(minutes: int) -> int:
+    """How long a participant may take; Prolific refuses less than 2 + 2 t + 2 √t minutes."""
+    return max(minutes * TIME_FACTOR, math.ceil(2 + 2 * minutes + 2 * math.sqrt(minutes)))
 
 
 def _filters(groups: Sequence[ParticipantGroup]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """A local server with the part of Prolific's API that is used, and with Prolific's own rules.
 
 Past the last page of a list it answers 404; places of a published study only grow; completion codes
-have a kind, an actor and complete actions; a rejection needs a category and 100 characters; a test
+have a kind and complete actions; a rejection needs a category and 100 characters; a test
 study is made of a draft, and only if there is a test participant; a person is in a group once;
 approving twice approves once, but paying a bonus twice pays twice; a busy server answers 429.
 """
@@ -24,16 +24,28 @@ FEE = 1.4
 """What a participant's reward costs, with Prolific's fee and tax."""
 NEEDED = ("name", "description", "external_study_url", "prolific_id_option", "completion_codes",
           "total_available_places", "estimated_completion_time", "reward")  # fmt: skip
-CODE_TYPES = {"COMPLETED", "FAILED_ATTENTION_CHECK", "FOLLOW_UP_STUDY", "GIVE_BONUS",
-              "INCOMPATIBLE_DEVICE", "NO_CONSENT", "OTHER", "FIXED_SCREENOUT"}  # fmt: skip
+CODE_TYPES = {"COMPLETED", "FAILED_ATTENTION_CHECK", "FOLLOW_UP_STUDY", "GIVE_BONUS", "OTHER",
+              "INCOMPATIBLE_DEVICE", "NO_CONSENT", "FIXED_SCREENOUT", "SCREENED_OUT",
+              "SCREENED_IN"}  # fmt: skip
+ACTORS = {"participant", "researcher"}
 ACTIONS: dict[str, set[str]] = {
     "AUTOMATICALLY_APPROVE": set(), "MANUALLY_REVIEW": set(), "REQUEST_RETURN": {"return_reason"},
     "ADD_TO_PARTICIPANT_GROUP": {"participant_group"},
+    "REMOVE_FROM_PARTICIPANT_GROUP": {"participant_group"},
     "FIXED_SCREEN_OUT_PAYMENT": {"fixed_screen_out_reward", "slots"},
 }  # fmt: skip
 """What Prolific does on a code → what it needs for that."""
 CHOICES = {"device_compatibility": {"desktop", "tablet", "mobile"},
            "peripheral_requirements": {"audio", "camera", "download", "microphone"}}  # fmt: skip
+API = "/api/v1"
+CREATED = {
+    f"POST {API}/{path}/"
+    for path in ("studies", "participant-groups", "submissions/bonus-payments",
+                 "researchers/participants")
+}  # fmt: skip
+CATEGORIES = {"TOO_QUICKLY", "TOO_SLOWLY", "FAILED_INSTRUCTIONS", "INCOMP_LONGITUDINAL",
+              "FAILED_CHECK", "LOW_EFFORT", "MALINGERING", "NO_CODE", "BAD_CODE", "NO_DATA",
+              "UNSUPP_DEVICE", "OTHER"}  # fmt: skip
 TURNS = {"PUBLISH": ("UNPUBLISHED", "ACTIVE"), "PAUSE": ("ACTIVE", "PAUSED"),
          "START": ("PAUSED", "ACTIVE")}  # fmt: skip
 
@@ -134,10 +146,12 @@ class Handler(BaseHTTPRequestHandler):
         try:
             done = act(urlparse(self.path).path.strip("/").split("/")[2:], content)
         except RuleError as refusal:
-            return self._answer(refusal.status, {"error": {"detail": refusal.detail}})
+            # Creations are refused with the error itself, most others with an object around it.
+            said: object = {"detail": refusal.detail}
+            return self._answer(refusal.status, said if what in CREATED else {"error": said})
         if self.server.after is not None:
             self.server.after(what)
-        return self._answer(200, done)
+        return self._answer(_status(what), done)
 
     def _get(self, path: list[str], _: dict[str, Any]) -> object:
         match path:
@@ -234,11 +248,16 @@ class Handler(BaseHTTPRequestHandler):
         if missing := [name for name in NEEDED if not given.get(name)]:
             raise RuleError(400, f"{missing[0]} is required")
         _check_codes(given)
+        minutes, most = given["estimated_completion_time"], given.get("maximum_allowed_time")
+        if most is not None and most < 2 + 2 * minutes + 2 * minutes**0.5:
+            raise RuleError(400, f"{most} minutes are too few for a study of {minutes}")
         for name, allowed in CHOICES.items():
             if odd := set(given.get(name, ())) - allowed:
                 raise RuleError(400, f"{name}: {odd} is not a choice")
-        if any(not one.get("selected_values") for one in given.get("filters", ())):
-            raise RuleError(400, "a filter needs selected_values")
+        for one in given.get("filters", ()):
+            is_chosen = one.get("selected_values") or "selected_range" in one
+            if not (one.get("filter_id") and is_chosen):
+                raise RuleError(400, "a filter has an identifier, and values or a range")
         name = f"study{len(self.server.studies)}"
         self.server.studies[name] = _study(name, given)
         return self.server.studies[name]
@@ -291,7 +310,7 @@ class Handler(BaseHTTPRequestHandler):
         return {}
 
     def _answer(self, status: int, content: object) -> None:
-        body = json.dumps(content).encode()
+        body = b"" if status == 204 else json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         if status == 429 and self.server.retry_after:
@@ -304,16 +323,21 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+def _status(what: str) -> int:
+    if what in CREATED:
+        return 201
+    if what.endswith("/pay/"):
+        return 202
+    return 204 if what == f"POST {API}/messages/" else 200
+
+
 def _check_codes(given: dict[str, Any]) -> None:
     codes = given["completion_codes"]
     if len(codes) != len({one["code"] for one in codes}):
         raise RuleError(400, "each completion code must be unique")
     paid = 0
     for one in codes:
-        if one["code_type"] not in CODE_TYPES or one.get("actor") not in (
-            "participant",
-            "researcher",
-        ):
+        if one["code_type"] not in CODE_TYPES or one.get("actor", "participant") not in ACTORS:
             raise RuleError(400, f"{one} has no known kind or actor")
         for action in one["actions"]:
             if ACTIONS.get(action["action"]) != set(action) - {"action"}:
@@ -342,7 +366,7 @@ def _judge(found: dict[str, Any], given: dict[str, Any]) -> object:
     if found["status"] != "AWAITING REVIEW":
         raise RuleError(400, f"the submission is {found['status']}")
     if wanted == "REJECTED" and (
-        len(given.get("message", "")) < 100 or not given.get("rejection_category")
+        len(given.get("message", "")) < 100 or given.get("rejection_category") not in CATEGORIES
     ):
         raise RuleError(400, "a rejection needs a category and at least 100 characters")
     found["status"] = wanted

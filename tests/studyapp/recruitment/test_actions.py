@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -232,6 +233,37 @@ def test_a_refusal_is_kept_without_identifiers_and_a_cost_without_a_total_fits(
     said = {"error": {"detail": "Submission 5f0c9de1a2b3c4d5e6f70819 cannot be\napproved"}}
     kept = prolific_http._words(httpx.Response(400, json=said))
     assert kept == "Submission … cannot be approved"
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ({"status": 400, "detail": "reward is too low"}, "reward is too low"),
+        ({"error": {"title": "Bad", "detail": {"reward": ["too low", "odd"]}}},
+         "reward: too low; odd"),
+        ({"detail": ["one", "two"]}, "one; two"),
+        ({"error": "no"}, "no"),
+        ([], "no reason was given"),
+        ({}, "no reason was given"),
+    ],
+)  # fmt: skip
+def test_a_reason_is_read_in_every_form(body: Any, line: str) -> None:
+    assert prolific_http._words(httpx.Response(400, json=body)) == line
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 7, 8, 60, 1000])
+def test_a_participant_has_the_time_that_prolific_asks_for(
+    service: Prolific, boss: User, minutes: int
+) -> None:
+    study = make_study(codes=CODES)
+    configuration.configure(
+        study=study, service="prolific", payment=Decimal("2.50"), currency="GBP"
+    )
+    draft = Draft("Listen.", "https://x", minutes, 20)
+    action = intents.create(study=study, draft=draft, user=boss)
+    actions.carry_out(action=action, user=boss)
+    made = service.studies[action.reference]
+    assert made["maximum_allowed_time"] >= max(3 * minutes, 2 + 2 * minutes + 2 * minutes**0.5)
 
 
 def test_an_editor_does_it_all_on_the_page(service: Prolific, study: Study, boss: User) -> None:
