@@ -71,6 +71,17 @@ def _trials_of(participation: int) -> QuerySet[Trial]:
     return found.select_related("response").order_by("number")
 
 
+def responses_in_order(participation: Participation) -> dict[int, int | None]:
+    """Primary keys of the trials, in the order shown, → that of the response, None without one."""
+    return dict(_responses(participation.pk))
+
+
+@prepared
+def _responses(participation: int) -> QuerySet[Trial, tuple[int, int | None]]:
+    found = Trial.objects.filter(participation=participation)
+    return found.order_by("number").values_list("pk", "response__pk")
+
+
 def item_of(trial: Trial) -> Item:
     """The trial's item with its stimuli, in one query."""
     [item] = _item(trial.item_id)

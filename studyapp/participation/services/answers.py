@@ -82,15 +82,17 @@ def record_response(
             participation = participation_selectors.locked(trial.participation_id)
             if events:
                 store(participation, events)
-            progress = selectors.progress_of(participation)
-            if trial.pk in {answer.trial_id for answer in progress.answered}:
+            given = selectors.responses_in_order(participation)
+            if given.get(trial.pk) is not None:
                 return Response.objects.get(trial=trial)
+            unanswered = [pk for pk, response in given.items() if response is None]
             try:
-                _check(participation, trial, progress, key)
+                _check(participation, trial, unanswered, key)
             except ParticipationError as error:
                 refusal = error  # raised below, after the commit: the events stay
             else:
-                return _answer(participation, trial, progress, choice, confidence, free_text)
+                is_last = unanswered == [trial.pk]
+                return _answer(participation, trial, is_last, choice, confidence, free_text)
     except IntegrityError:
         # Two tabs at once: the unique constraint let one in, and that one counts.
         winner = Response.objects.filter(trial=trial).first()
@@ -138,11 +140,9 @@ def _stored(trial: Trial) -> Response | None:
     return trial.response if hasattr(trial, "response") else None
 
 
-def _check(
-    participation: Participation, trial: Trial, progress: selectors.TrialProgress, key: str
-) -> None:
+def _check(participation: Participation, trial: Trial, unanswered: list[int], key: str) -> None:
     """Raise why the answer cannot be taken; against locked rows."""
-    _check_turn(participation, trial, progress, key)
+    _check_turn(participation, trial, unanswered, key)
     leases.check(participation=participation)
     check_heard(trial=trial)
 
@@ -150,7 +150,7 @@ def _check(
 def _answer(
     participation: Participation,
     trial: Trial,
-    progress: selectors.TrialProgress,
+    is_last: bool,
     choice: int,
     confidence: int,
     free_text: str,
@@ -165,17 +165,17 @@ def _answer(
         response_ms=_response_ms(trial),
         answered_at=clock.now(),
     )
-    _advance(participation, is_last=len(progress.answered) + 1 == len(progress.trials))
+    _advance(participation, is_last=is_last)
     return response
 
 
 def _check_turn(
-    participation: Participation, trial: Trial, progress: selectors.TrialProgress, key: str
+    participation: Participation, trial: Trial, unanswered: list[int], key: str
 ) -> None:
     step = Step.PRACTICE if trial.kind == Trial.Kind.PRACTICE else Step.TRIAL
     if participation_selectors.step_of(participation) != step:
         raise ParticipationError(f"{participation} accepts no more answers: {participation.status}")
-    if progress.current is None or progress.current.pk != trial.pk:
+    if unanswered[:1] != [trial.pk]:
         raise ParticipationError("the answer is not for the current trial")
     if not constant_time_compare(trial.key, key):
         raise ParticipationError("the answer's key does not match the trial's")
